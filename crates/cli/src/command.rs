@@ -1,0 +1,178 @@
+//! The commands: their names, what each is for, and which flags steer it. Help, capabilities and
+//! the parser all read this one table.
+
+/// A command of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Start,
+    Status,
+    List,
+    Wait,
+    Stop,
+    Restart,
+    Logs,
+    Events,
+    Doctor,
+    Capabilities,
+    SchemaList,
+    SchemaShow,
+    ExamplesList,
+    ExamplesShow,
+}
+
+/// A flag that steers execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flag {
+    Output,
+    Wait,
+    Stream,
+    Follow,
+    Timeout,
+    Concurrency,
+    ExitCode,
+}
+
+impl Flag {
+    /// As it is typed, without the dashes.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Output => "output",
+            Self::Wait => "wait",
+            Self::Stream => "stream",
+            Self::Follow => "follow",
+            Self::Timeout => "timeout",
+            Self::Concurrency => "concurrency",
+            Self::ExitCode => "exit-code",
+        }
+    }
+
+    /// One line of help.
+    pub(crate) fn help(self) -> &'static str {
+        match self {
+            Self::Output => {
+                "auto: point to the whole log where more exists than is shown; inline: never; artifact: always [default: auto]"
+            }
+            Self::Wait => "Answer when the task has ended",
+            Self::Stream => "NDJSON frames instead of one document",
+            Self::Follow => "Go on with what happens until the task has ended",
+            Self::Timeout => {
+                "Stop waiting after so many seconds, fractions allowed [default: 60; with --follow: none]"
+            }
+            Self::Concurrency => "Work on so many items of an array at once [default: 5]",
+            Self::ExitCode => "Exit as the task did (128 + n for a signal)",
+        }
+    }
+}
+
+/// What a payload may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PayloadKind {
+    /// Nothing is asked: `{}`.
+    Empty,
+    /// An object.
+    Object,
+    /// An object, or the bare value of this field of it.
+    Named(&'static str),
+}
+
+use Flag as F;
+
+impl Command {
+    /// In the order of a first acquaintance.
+    pub(crate) const ALL: [Command; 14] = [
+        Self::Start,
+        Self::Status,
+        Self::List,
+        Self::Wait,
+        Self::Stop,
+        Self::Restart,
+        Self::Logs,
+        Self::Events,
+        Self::Doctor,
+        Self::Capabilities,
+        Self::SchemaList,
+        Self::SchemaShow,
+        Self::ExamplesList,
+        Self::ExamplesShow,
+    ];
+
+    /// As it is typed and as envelopes name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Status => "status",
+            Self::List => "list",
+            Self::Wait => "wait",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Logs => "logs",
+            Self::Events => "events",
+            Self::Doctor => "doctor",
+            Self::Capabilities => "capabilities",
+            Self::SchemaList => "schema list",
+            Self::SchemaShow => "schema show",
+            Self::ExamplesList => "examples list",
+            Self::ExamplesShow => "examples show",
+        }
+    }
+
+    /// One line.
+    pub(crate) fn purpose(self) -> &'static str {
+        match self {
+            Self::Start => "Start a command in the background (an array starts several)",
+            Self::Status => "Show one task as it is now",
+            Self::List => "Show many tasks, newest first",
+            Self::Wait => "Wait until one task or several have ended",
+            Self::Stop => "End a task, every process of it, and answer when it is so",
+            Self::Restart => "Run a task's command again under the same id",
+            Self::Logs => "Show the end of what a task wrote",
+            Self::Events => "Show what happened to a task, its log lines among it",
+            Self::Doctor => "Check what this host and the home folder can do",
+            Self::Capabilities => "Tell what this build offers, for programs",
+            Self::SchemaList => "Name the commands that have schemas",
+            Self::SchemaShow => "Show the JSON Schema of a command's payload or answer",
+            Self::ExamplesList => "Name the examples",
+            Self::ExamplesShow => "Show a command's examples",
+        }
+    }
+
+    /// The flags that mean something to it. `--output` and `--timeout` are taken everywhere.
+    pub(crate) fn flags(self) -> &'static [Flag] {
+        match self {
+            Self::Start => &[F::Wait, F::Timeout, F::Concurrency, F::ExitCode, F::Output],
+            Self::Status => &[F::Wait, F::Timeout, F::ExitCode, F::Output],
+            Self::Wait => &[F::Wait, F::Timeout, F::ExitCode, F::Output],
+            Self::Stop | Self::Restart => &[F::Wait, F::Timeout, F::Concurrency, F::Output],
+            Self::Logs | Self::Events => &[F::Output, F::Stream, F::Follow, F::Timeout],
+            _ => &[F::Output, F::Timeout],
+        }
+    }
+
+    /// What its payload may be.
+    pub(crate) fn payload(self) -> PayloadKind {
+        match self {
+            Self::Start | Self::List => PayloadKind::Object,
+            Self::Status | Self::Wait | Self::Stop | Self::Restart | Self::Logs | Self::Events => {
+                PayloadKind::Named("id")
+            }
+            Self::SchemaShow | Self::ExamplesShow => PayloadKind::Named("name"),
+            Self::Doctor | Self::Capabilities | Self::SchemaList | Self::ExamplesList => {
+                PayloadKind::Empty
+            }
+        }
+    }
+
+    /// Whether its payload may be an array.
+    pub(crate) fn takes_batch(self) -> bool {
+        matches!(self, Self::Start | Self::Stop | Self::Restart)
+    }
+
+    /// Finds the command that the first words name; also how many words that took.
+    pub(crate) fn find(words: &[&str]) -> Option<(Self, usize)> {
+        let named = |command: &Self| {
+            let name: Vec<&str> = command.name().split(' ').collect();
+            words.starts_with(&name).then_some((*command, name.len()))
+        };
+        Self::ALL.iter().find_map(named)
+    }
+}

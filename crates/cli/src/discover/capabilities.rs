@@ -1,0 +1,125 @@
+//! `capabilities`: what this build offers, from the very tables that it works by.
+
+use background_tasks_core::ErrorKind;
+use background_tasks_core::event::EventData;
+use background_tasks_core::request::{List, Logs, MAX_PAYLOAD_BYTES};
+use background_tasks_core::store::FORMAT_VERSION;
+use background_tasks_core::task::{FailReason, KillReason, StopSettings, TaskId, TaskStatus};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::args::Flags;
+use crate::command::{Command, PayloadKind};
+
+/// The version of the wire contract.
+const PROTOCOL_VERSION: u32 = 1;
+
+/// Frames that are not lifecycle events.
+const OTHER_FRAMES: [&str; 4] = [
+    "task.status.snapshot",
+    "task.log.line",
+    "task.logs.started",
+    "task.logs.completed",
+];
+
+/// What `capabilities` answers.
+#[derive(Debug, Serialize)]
+pub(crate) struct Capabilities {
+    protocol_version: u32,
+    version: &'static str,
+    format_version: u32,
+    platform: Value,
+    payload_modes: [&'static str; 3],
+    output_modes: [&'static str; 3],
+    discovery: [&'static str; 6],
+    commands: Vec<CommandEntry>,
+    statuses: Vec<Value>,
+    reasons: Value,
+    event_types: Vec<&'static str>,
+    error_types: Vec<Value>,
+    defaults: Value,
+    limits: Value,
+}
+
+#[derive(Debug, Serialize)]
+struct CommandEntry {
+    name: &'static str,
+    purpose: &'static str,
+    payload: &'static str,
+    shorthand: Option<&'static str>,
+    batch: bool,
+    flags: Vec<String>,
+}
+
+/// Tells what this build offers.
+pub(crate) fn capabilities() -> Capabilities {
+    Capabilities {
+        protocol_version: PROTOCOL_VERSION,
+        version: env!("CARGO_PKG_VERSION"),
+        format_version: FORMAT_VERSION,
+        platform: json!({ "os": std::env::consts::OS, "arch": std::env::consts::ARCH }),
+        payload_modes: ["inline-json", "@file", "stdin:-"],
+        output_modes: ["auto", "inline", "artifact"],
+        discovery: [
+            "doctor",
+            "capabilities",
+            "schema list",
+            "schema show",
+            "examples list",
+            "examples show",
+        ],
+        commands: Command::ALL.into_iter().map(entry).collect(),
+        statuses: TaskStatus::ALL
+            .iter()
+            .map(|status| json!({ "name": status, "terminal": status.is_terminal() }))
+            .collect(),
+        reasons: json!({
+            "killed": [KillReason::StopRequested, KillReason::Signalled],
+            "failed": [
+                FailReason::SpawnFailed,
+                FailReason::SupervisorLost,
+                FailReason::HostRebooted,
+                FailReason::RecordCorrupt,
+            ],
+        }),
+        event_types: EventData::TYPES.into_iter().chain(OTHER_FRAMES).collect(),
+        error_types: ErrorKind::ALL
+            .iter()
+            .map(|kind| json!({ "name": kind, "retryable": kind.retryable() }))
+            .collect(),
+        defaults: json!({
+            "timeout_seconds": Flags::DEFAULT_TIMEOUT.as_secs(),
+            "concurrency": Flags::DEFAULT_CONCURRENCY,
+            "list_limit": List::DEFAULT_LIMIT,
+            "log_lines": Logs::DEFAULT_LINES,
+            "log_max_bytes": Logs::DEFAULT_MAX_BYTES,
+            "log_max_line_bytes": Logs::DEFAULT_MAX_LINE_BYTES,
+            "stop": StopSettings::default(),
+        }),
+        limits: json!({
+            "payload_bytes": MAX_PAYLOAD_BYTES,
+            "id_length": TaskId::MAX_LEN,
+            "list_limit": List::MAX_LIMIT,
+        }),
+    }
+}
+
+fn entry(command: Command) -> CommandEntry {
+    let (payload, shorthand) = match command.payload() {
+        PayloadKind::Empty => ("none", None),
+        PayloadKind::Object => ("object", None),
+        PayloadKind::Named(field) => ("object", Some(field)),
+    };
+    CommandEntry {
+        name: command.name(),
+        purpose: command.purpose(),
+        payload,
+        shorthand,
+        batch: command.takes_batch(),
+        flags: command
+            .flags()
+            .iter()
+            .map(|flag| format!("--{}", flag.name()))
+            .collect(),
+    }
+}

@@ -1,0 +1,144 @@
+//! `examples`: payloads that work, served from `examples/*.json`.
+
+use background_tasks_core::Result;
+use background_tasks_core::request::{Request, invalid};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Name a command.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExamplesShow {
+    /// The command.
+    name: String,
+}
+
+impl Request for ExamplesShow {
+    const COMMAND: &'static str = "examples show";
+}
+
+/// The files, by name. A test compares the list with the folder.
+macro_rules! files {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../../../examples/", $name, ".json")))),*]
+    };
+}
+
+const FILES: [(&str, &str); 13] = files![
+    "start-shell",
+    "start-command",
+    "start-dev-server",
+    "start-several",
+    "status-one",
+    "list-running",
+    "wait-one",
+    "wait-any",
+    "stop-one",
+    "stop-by-tag",
+    "restart-one",
+    "logs-tail",
+    "events-tail",
+];
+
+/// One file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Example {
+    command: String,
+    title: String,
+    description: String,
+    flags: Vec<String>,
+    payload: Value,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ExamplesList {
+    examples: Vec<ExampleName>,
+}
+
+#[derive(Debug, Serialize)]
+struct ExampleName {
+    name: &'static str,
+    command: String,
+    title: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ExamplesAnswer {
+    command: String,
+    examples: Vec<NamedExample>,
+}
+
+#[derive(Debug, Serialize)]
+struct NamedExample {
+    name: &'static str,
+    #[serde(flatten)]
+    example: Example,
+}
+
+fn all() -> impl Iterator<Item = (&'static str, Example)> {
+    FILES
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, serde_json::from_str(text).ok()?)))
+}
+
+pub(crate) fn examples_list() -> ExamplesList {
+    let name = |(name, example): (&'static str, Example)| ExampleName {
+        name,
+        command: example.command,
+        title: example.title,
+    };
+    ExamplesList {
+        examples: all().map(name).collect(),
+    }
+}
+
+pub(crate) fn examples_show(request: &ExamplesShow) -> Result<ExamplesAnswer> {
+    let examples: Vec<_> = all()
+        .filter(|(_, example)| example.command == request.name)
+        .map(|(name, example)| NamedExample { name, example })
+        .collect();
+    if examples.is_empty() {
+        let mut available: Vec<String> = all().map(|(_, example)| example.command).collect();
+        available.dedup();
+        let problem = format!("there are no examples for `{}`", request.name);
+        return Err(invalid("name", problem, "Choose one of details.available.")
+            .with("available", available));
+    }
+    Ok(ExamplesAnswer {
+        command: request.name.clone(),
+        examples,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn the_list_is_the_folder_and_every_file_is_an_example() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        let mut there: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .path()
+                    .file_stem()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        let mut listed: Vec<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        there.sort();
+        listed.sort();
+        assert_eq!(listed, there);
+        assert_eq!(all().count(), FILES.len());
+        for (name, example) in all() {
+            assert!(name.starts_with(&example.command), "{name}");
+        }
+    }
+}

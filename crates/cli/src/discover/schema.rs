@@ -1,0 +1,167 @@
+//! `schema`: JSON Schema 2020-12 from the very types that decode payloads and encode answers.
+
+use background_tasks_core::Result;
+use background_tasks_core::op::{DoctorAnswer, StopReply};
+use background_tasks_core::request::{
+    self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, Request, StartAnswer, TaskAnswer,
+    WaitAnswer, invalid,
+};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::command::Command;
+
+/// Name a schema.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SchemaShow {
+    /// The command.
+    name: String,
+    /// Its payload or its answer; `input` when left out.
+    #[serde(default)]
+    part: Part,
+}
+
+/// Which side of a command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Part {
+    /// What it takes.
+    #[default]
+    Input,
+    /// What it answers, as `data` in the envelope.
+    Output,
+}
+
+impl Request for SchemaShow {
+    const COMMAND: &'static str = "schema show";
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct SchemaList {
+    schemas: Vec<SchemaName>,
+}
+
+#[derive(Debug, Serialize)]
+struct SchemaName {
+    command: &'static str,
+    schema_id: String,
+    output: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct SchemaAnswer {
+    command: &'static str,
+    schema_id: String,
+    schema: Schema,
+}
+
+/// The commands whose payload and answer are described by types.
+const DESCRIBED: [Command; 9] = [
+    Command::Start,
+    Command::Status,
+    Command::List,
+    Command::Wait,
+    Command::Stop,
+    Command::Restart,
+    Command::Logs,
+    Command::Events,
+    Command::Doctor,
+];
+
+pub(crate) fn schema_list() -> SchemaList {
+    let name = |command: Command| SchemaName {
+        command: command.name(),
+        schema_id: schema_id(command, Part::Input),
+        output: true,
+    };
+    SchemaList {
+        schemas: DESCRIBED.into_iter().map(name).collect(),
+    }
+}
+
+pub(crate) fn schema_show(request: &SchemaShow) -> Result<SchemaAnswer> {
+    let command = DESCRIBED
+        .into_iter()
+        .find(|command| command.name() == request.name)
+        .ok_or_else(|| {
+            let available: Vec<&str> = DESCRIBED.iter().map(|command| command.name()).collect();
+            invalid(
+                "name",
+                format!("there is no schema `{}`", request.name),
+                "Choose one of details.available.",
+            )
+            .with("available", available)
+        })?;
+    Ok(SchemaAnswer {
+        command: command.name(),
+        schema_id: schema_id(command, request.part),
+        schema: match request.part {
+            Part::Input => input_schema(command),
+            Part::Output => output_schema(command),
+        },
+    })
+}
+
+fn schema_id(command: Command, part: Part) -> String {
+    let part = match part {
+        Part::Input => "input",
+        Part::Output => "output",
+    };
+    format!("background-tasks.{}.{part}/v1", command.name())
+}
+
+/// A payload may be an array where the command takes one.
+fn input_schema(command: Command) -> Schema {
+    match command {
+        Command::Start => decoded::<request::Start>(),
+        Command::Status => decoded::<request::Status>(),
+        Command::List => decoded::<request::List>(),
+        Command::Wait => decoded::<request::Wait>(),
+        Command::Stop => decoded::<request::Stop>(),
+        Command::Restart => decoded::<request::Restart>(),
+        Command::Logs => decoded::<request::Logs>(),
+        Command::Events => decoded::<request::Events>(),
+        _ => schemars::json_schema!({ "type": "object", "additionalProperties": false }),
+    }
+}
+
+fn output_schema(command: Command) -> Schema {
+    match command {
+        Command::Start => encoded::<OneOrBatch<StartAnswer>>(),
+        Command::Status => encoded::<TaskAnswer>(),
+        Command::List => encoded::<ListAnswer>(),
+        Command::Wait => encoded::<WaitAnswer>(),
+        Command::Stop => encoded::<StopReply>(),
+        Command::Restart => encoded::<OneOrBatch<TaskAnswer>>(),
+        Command::Logs => encoded::<LogsReply>(),
+        Command::Events => encoded::<EventsAnswer>(),
+        _ => encoded::<DoctorAnswer>(),
+    }
+}
+
+/// Describes an answer that is about one task or a batch of them.
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "a shape for the schema")]
+enum OneOrBatch<T> {
+    /// One.
+    One(T),
+    /// For an array.
+    Batch(BatchAnswer<T>),
+}
+
+fn decoded<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12()
+        .for_deserialize()
+        .into_generator()
+        .into_root_schema_for::<T>()
+}
+
+fn encoded<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<T>()
+}

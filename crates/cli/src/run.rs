@@ -1,0 +1,211 @@
+//! One arm per command: decode, call, print.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use background_tasks_core::op::{self, Follow, StartOptions, StopReply};
+use background_tasks_core::request::{self, BatchAnswer, WaitAnswer};
+use background_tasks_core::task::Task;
+use background_tasks_core::{Client, Result};
+use serde::Serialize;
+
+use crate::args::{Flags, Invocation, parse};
+use crate::command::Command;
+use crate::discover;
+use crate::payload::{OneOrBatch, Payload};
+use crate::print::{self, FramePrinter};
+
+/// Carries out what the arguments ask for; the result is the exit status.
+pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
+    match parse(arguments) {
+        Ok(Invocation::Command {
+            command,
+            payload,
+            flags,
+        }) => {
+            let call = Call { command, flags };
+            call.run(payload.as_deref())
+                .unwrap_or_else(|error| print::failure(command.name(), &error))
+        }
+        Ok(Invocation::Help(about)) => {
+            let help = discover::Help::about(about);
+            if std::io::stdout().is_terminal() {
+                print::text("help", &help.text())
+            } else {
+                print::success("help", &help, 0)
+            }
+        }
+        Ok(Invocation::Version) => {
+            let version = discover::Version::of_this_build();
+            if std::io::stdout().is_terminal() {
+                print::text("version", &version.text())
+            } else {
+                print::success("version", &version, 0)
+            }
+        }
+        Err(usage) => print::failure(&usage.command, &usage.error),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Call {
+    command: Command,
+    flags: Flags,
+}
+
+impl Call {
+    fn run(self, argument: Option<&str>) -> Result<ExitCode> {
+        let payload = Payload::read(self.command, argument)?;
+        match self.command {
+            Command::Start => self.start(&payload),
+            Command::Status if self.flags.wait => {
+                let status: request::Status = payload.one()?;
+                self.wait(&request::Wait {
+                    id: Some(status.id),
+                    ..Default::default()
+                })
+            }
+            Command::Status => {
+                let answer = op::status(&client()?, &payload.one()?)?;
+                Ok(self.answer(&answer, self.exit_status(&[&answer.task])))
+            }
+            Command::List => Ok(self.answer(&op::list(&client()?, &payload.one()?)?, 0)),
+            Command::Wait => self.wait(&payload.one()?),
+            Command::Stop => self.stop(&payload),
+            Command::Restart => self.restart(&payload),
+            Command::Logs => self.logs(&payload.one()?),
+            Command::Events => self.events(&payload.one()?),
+            Command::Doctor => Ok(self.answer(&op::doctor(&client()?), 0)),
+            Command::Capabilities => Ok(self.answer(&discover::capabilities(), 0)),
+            Command::SchemaList => Ok(self.answer(&discover::schema_list(), 0)),
+            Command::SchemaShow => Ok(self.answer(&discover::schema_show(&payload.one()?)?, 0)),
+            Command::ExamplesList => Ok(self.answer(&discover::examples_list(), 0)),
+            Command::ExamplesShow => Ok(self.answer(&discover::examples_show(&payload.one()?)?, 0)),
+        }
+    }
+
+    fn answer(self, data: &impl Serialize, code: u8) -> ExitCode {
+        print::success(self.command.name(), data, code)
+    }
+
+    fn batch<T: Serialize>(self, answer: &BatchAnswer<T>) -> ExitCode {
+        self.answer(answer, u8::from(answer.error_count > 0))
+    }
+
+    /// With `--exit-code`: the first of the tasks' own exit statuses that is not 0.
+    fn exit_status(self, tasks: &[&Task]) -> u8 {
+        if !self.flags.exit_code {
+            return 0;
+        }
+        tasks
+            .iter()
+            .map(|task| task.exit_status())
+            .find(|&status| status != 0)
+            .unwrap_or(0)
+    }
+
+    fn start(self, payload: &Payload) -> Result<ExitCode> {
+        let options = StartOptions {
+            wait: self.flags.wait,
+        };
+        let (client, flags) = (client()?, self.flags);
+        match payload.one_or_batch()? {
+            OneOrBatch::One(request) => {
+                let answer = op::start(&client, request, options, flags.deadline())?;
+                Ok(self.answer(&answer, self.exit_status(&[&answer.task])))
+            }
+            OneOrBatch::Batch(requests) => {
+                let answer = op::start_many(
+                    &client,
+                    requests,
+                    flags.concurrency,
+                    options,
+                    flags.deadline(),
+                );
+                Ok(self.batch(&answer))
+            }
+        }
+    }
+
+    fn wait(self, request: &request::Wait) -> Result<ExitCode> {
+        let answer = op::wait(&client()?, request, self.flags.deadline())?;
+        let tasks: Vec<&Task> = match &answer {
+            WaitAnswer::One { answer, .. } => vec![&answer.task],
+            WaitAnswer::Many(many) => many.tasks.iter().collect(),
+        };
+        Ok(self.answer(&answer, self.exit_status(&tasks)))
+    }
+
+    fn stop(self, payload: &Payload) -> Result<ExitCode> {
+        let (client, flags) = (client()?, self.flags);
+        match payload.one_or_batch()? {
+            OneOrBatch::One(request) => Ok(
+                match op::stop(&client, &request, flags.concurrency, flags.deadline())? {
+                    StopReply::One(answer) => self.answer(&answer, 0),
+                    StopReply::Batch(answer) => self.batch(&answer),
+                },
+            ),
+            OneOrBatch::Batch(requests) => Ok(self.batch(&op::stop_many(
+                &client,
+                requests,
+                flags.concurrency,
+                flags.deadline(),
+            ))),
+        }
+    }
+
+    fn restart(self, payload: &Payload) -> Result<ExitCode> {
+        let (client, flags) = (client()?, self.flags);
+        match payload.one_or_batch()? {
+            OneOrBatch::One(request) => {
+                Ok(self.answer(&op::restart(&client, &request, flags.deadline())?, 0))
+            }
+            OneOrBatch::Batch(requests) => Ok(self.batch(&op::restart_many(
+                &client,
+                requests,
+                flags.concurrency,
+                flags.deadline(),
+            ))),
+        }
+    }
+
+    fn logs(self, request: &request::Logs) -> Result<ExitCode> {
+        match self.follow() {
+            None => Ok(self.answer(&op::logs(&client()?, request, self.flags.output)?, 0)),
+            Some(follow) => {
+                let mut printer = FramePrinter::default();
+                op::stream_logs(&client()?, request, follow, &mut |frame| {
+                    printer.print(frame)
+                })?;
+                Ok(printer.finish(self.command.name()))
+            }
+        }
+    }
+
+    fn events(self, request: &request::Events) -> Result<ExitCode> {
+        match self.follow() {
+            None => Ok(self.answer(&op::events(&client()?, request)?, 0)),
+            Some(follow) => {
+                let mut printer = FramePrinter::default();
+                op::stream_events(&client()?, request, follow, &mut |frame| {
+                    printer.print(frame)
+                })?;
+                Ok(printer.finish(self.command.name()))
+            }
+        }
+    }
+
+    /// `None` for one document; otherwise how long the stream goes on.
+    fn follow(self) -> Option<Follow> {
+        match (self.flags.follow, self.flags.stream) {
+            (true, _) => Some(Follow::Until(self.flags.follow_deadline())),
+            (false, true) => Some(Follow::No),
+            (false, false) => None,
+        }
+    }
+}
+
+fn client() -> Result<Client> {
+    Client::from_environment()
+}

@@ -1,0 +1,256 @@
+//! `events.ndjson`: every lifecycle fact as one numbered line, appended by the supervisor.
+//!
+//! Each line says how long the log was at that moment, which orders it among the log's lines. A
+//! line that a crash tore is skipped when reading and closed off before the next is appended.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::store::{FORMAT_VERSION, TaskDir, file, read_all};
+use crate::task::{FailReason, KillReason, MainExit, SignalNumber, StopSettings, TaskState};
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    /// On-disk format.
+    pub version: u32,
+    /// Counts up from 1 within the generation.
+    pub number: u64,
+    /// When it happened.
+    pub timestamp: Timestamp,
+    /// The execution of the command that it belongs to.
+    pub run: u32,
+    /// Bytes in the log at that moment.
+    pub log_offset: u64,
+    /// Bytes in the log of standard error at that moment, 0 without one.
+    pub stderr_offset: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: EventData,
+}
+
+/// What can happen to a task. The names are the `type` of frames.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", content = "data")]
+pub enum EventData {
+    /// The command was executed.
+    #[serde(rename = "task.started")]
+    Started {
+        /// The main process.
+        pid: i32,
+        /// Which execution this is, from 1.
+        run: u32,
+    },
+    /// Someone asked it to end.
+    #[serde(rename = "task.stop_requested")]
+    StopRequested {
+        /// The signal that asks.
+        signal: SignalNumber,
+        /// Milliseconds until SIGKILL.
+        grace_ms: u64,
+    },
+    /// This run has ended and another follows.
+    #[serde(rename = "task.restarting")]
+    Restarting {
+        /// The run that has ended.
+        run: u32,
+        /// Its exit code.
+        exit_code: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<SignalNumber>,
+        /// Why it was ended.
+        reason: Option<KillReason>,
+        /// Milliseconds until the next run begins.
+        delay_ms: u64,
+    },
+    /// It ended by itself.
+    #[serde(rename = "task.exited")]
+    Exited {
+        /// 0 to 255.
+        exit_code: i32,
+        /// Milliseconds that it ran.
+        duration_ms: Option<u64>,
+    },
+    /// A signal ended it, or it ended after it was asked to.
+    #[serde(rename = "task.killed")]
+    Killed {
+        /// Its exit code, when it exited by itself after it was asked to.
+        exit_code: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<SignalNumber>,
+        /// Who is to blame.
+        reason: KillReason,
+        /// Milliseconds that it ran.
+        duration_ms: Option<u64>,
+    },
+    /// It could not be started or kept.
+    #[serde(rename = "task.failed")]
+    Failed {
+        /// What went wrong.
+        reason: FailReason,
+        /// The same for people.
+        problem: String,
+    },
+}
+
+impl EventData {
+    /// Splits an exit into the two fields that events show.
+    pub(crate) fn exit_fields(exit: Option<MainExit>) -> (Option<i32>, Option<SignalNumber>) {
+        match exit {
+            Some(MainExit::Code(code)) => (Some(code), None),
+            Some(MainExit::Signal(signal)) => (None, Some(signal)),
+            None => (None, None),
+        }
+    }
+
+    /// The event that a terminal state is; `None` for other states.
+    pub(crate) fn of_end(state: &TaskState) -> Option<Self> {
+        match state {
+            TaskState::Starting | TaskState::Running { .. } => None,
+            TaskState::Exited { exit_code, span } => Some(Self::Exited {
+                exit_code: *exit_code,
+                duration_ms: span.duration_ms,
+            }),
+            TaskState::Killed { reason, exit, span } => {
+                let (exit_code, signal) = Self::exit_fields(*exit);
+                Some(Self::Killed {
+                    exit_code,
+                    signal,
+                    reason: *reason,
+                    duration_ms: span.as_ref().and_then(|span| span.duration_ms),
+                })
+            }
+            TaskState::Failed {
+                reason, problem, ..
+            } => Some(Self::Failed {
+                reason: *reason,
+                problem: problem.clone(),
+            }),
+        }
+    }
+
+    pub(crate) fn stop_requested(stop: StopSettings) -> Self {
+        Self::StopRequested {
+            signal: stop.signal,
+            grace_ms: stop.grace_ms,
+        }
+    }
+
+    /// Whether it is the last one of a task.
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Self::Exited { .. } | Self::Killed { .. } | Self::Failed { .. }
+        )
+    }
+
+    /// Every type name, for discovery.
+    pub const TYPES: [&'static str; 6] = [
+        "task.started",
+        "task.stop_requested",
+        "task.restarting",
+        "task.exited",
+        "task.killed",
+        "task.failed",
+    ];
+}
+
+/// The supervisor's end of the journal.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    next_number: u64,
+    begins_anew: bool,
+}
+
+impl Journal {
+    /// The journal of a new generation. Nothing is touched until the first entry: an earlier
+    /// generation's journal stays when the start fails.
+    pub(crate) fn anew() -> Self {
+        Self {
+            next_number: 1,
+            begins_anew: true,
+        }
+    }
+
+    /// Goes on with the journal that is there.
+    pub(crate) fn continued(dir: &TaskDir) -> Self {
+        let last = read_journal(dir).last().map_or(0, |entry| entry.number);
+        Self {
+            next_number: last + 1,
+            begins_anew: false,
+        }
+    }
+
+    /// Appends one event.
+    pub(crate) fn append(
+        &mut self,
+        dir: &TaskDir,
+        run: u32,
+        log_offset: u64,
+        event: EventData,
+    ) -> io::Result<()> {
+        let entry = JournalEntry {
+            version: FORMAT_VERSION,
+            number: self.next_number,
+            timestamp: Timestamp::now(),
+            run,
+            log_offset,
+            stderr_offset: 0,
+            event,
+        };
+        let mut line = serde_json::to_vec(&entry)?;
+        line.push(b'\n');
+        if self.begins_anew {
+            match unlinkat(dir, file::EVENTS, UnlinkatFlags::NoRemoveDir) {
+                Ok(()) | Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        let flags =
+            OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let mut journal = File::from(openat(
+            dir,
+            file::EVENTS,
+            flags,
+            Mode::S_IRUSR | Mode::S_IWUSR,
+        )?);
+        if !self.begins_anew && is_torn(&journal)? {
+            line.insert(0, b'\n');
+        }
+        journal.write_all(&line)?;
+        self.begins_anew = false;
+        self.next_number += 1;
+        Ok(())
+    }
+}
+
+/// Whether the last line lacks its end: a crash or a full disk cut it.
+fn is_torn(journal: &File) -> io::Result<bool> {
+    let size = journal.metadata()?.len();
+    if size == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    journal.read_exact_at(&mut last, size - 1)?;
+    Ok(last != *b"\n")
+}
+
+/// Every entry that can be read, in order. What cannot be read is skipped: it hurts nothing else.
+pub(crate) fn read_journal(dir: &TaskDir) -> Vec<JournalEntry> {
+    use std::os::fd::AsFd;
+    let bytes = read_all(dir.as_fd(), file::EVENTS).unwrap_or_default();
+    bytes
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .filter(|entry: &JournalEntry| entry.version <= FORMAT_VERSION)
+        .collect()
+}

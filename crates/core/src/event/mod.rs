@@ -1,0 +1,10 @@
+//! What happened to a task: the journal that its supervisor keeps, and the frames that readers get.
+
+mod frame;
+mod journal;
+
+pub use frame::{Frame, FrameData};
+pub use journal::{EventData, JournalEntry};
+
+pub(crate) use frame::Framer;
+pub(crate) use journal::{Journal, read_journal};

@@ -1,0 +1,57 @@
+//! Reading logs: the last lines, the number of lines, line by line as they come.
+//!
+//! The file holds exactly the bytes that the command wrote. A line ends with `\n`; what stands
+//! behind the last `\n` is an unfinished line and counts as one.
+
+mod count;
+mod cursor;
+mod follow;
+mod line;
+mod tail;
+
+pub(crate) use count::count_lines;
+pub(crate) use cursor::Cursor;
+pub(crate) use follow::GrowthWatch;
+pub(crate) use line::{Line, LineReader, clip};
+pub(crate) use tail::last_line_starts;
+
+use std::fs::File;
+use std::io;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use crate::error::Result;
+use crate::store::{Home, TaskDir, file};
+use crate::task::TaskId;
+
+/// Opens a task's log; `None` when it has none (yet). Never through a symbolic link.
+pub(crate) fn open(home: &Home, dir: &TaskDir, id: &TaskId) -> Result<Option<File>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let public = Home::log_name(id);
+    let opened = match openat(dir, file::LOG, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => openat(home, public.as_str(), flags, Mode::empty()),
+        other => other,
+    };
+    match opened {
+        Ok(fd) => Ok(Some(File::from(fd))),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(home.error("read", &public, errno)),
+    }
+}
+
+/// Fills as much of `buffer` as there is behind `offset`.
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    use std::os::unix::fs::FileExt;
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,177 @@
+//! A generation of a task about to begin: claiming its id and its places, putting it on record,
+//! launching its supervisor.
+
+use nix::errno::Errno;
+use nix::sys::stat::{Mode, mkdirat};
+
+use super::settle::await_unsupervised;
+use crate::client::Client;
+use crate::clock::{Deadline, Timestamp};
+use crate::error::{Error, Result, SpawnStep};
+use crate::process;
+use crate::request::invalid;
+use crate::store::{
+    FORMAT_VERSION, Home, ShortLock, TASKS, TaskDir, file, first_marked, is_regular,
+    observe_settled, remove_task, stat,
+};
+use crate::supervisor::{Errand, Launch, LaunchTask, Pending, keep_previous};
+use crate::task::{Facts, Generation, RunToken, Task, TaskId, TaskRecord, TaskSpec, TaskState};
+
+/// On a filesystem that folds case, two spellings would be one folder; so nowhere are there two.
+pub(super) fn refuse_other_spelling(home: &Home, id: &TaskId, lock: &mut ShortLock) -> Result<()> {
+    let lock_error = |error| home.error("read", &format!("locks/{id}.lock"), error);
+    let lower = id.as_str().to_ascii_lowercase();
+    let recorded = lock.recorded_spelling().map_err(lock_error)?;
+    let other = recorded
+        .clone()
+        .or_else(|| TaskId::parse(&lower).ok())
+        .filter(|other| other != id);
+    if let Some(other) = other
+        && observe_settled(home, &other, lock)?.is_some()
+    {
+        return Err(invalid(
+            "id",
+            format!("{id} differs from the existing task {other} only in case"),
+            "Use that task's spelling, or another id.",
+        ));
+    }
+    if recorded.as_ref() != Some(id) && (recorded.is_some() || id.as_str() != lower) {
+        lock.record_spelling(id).map_err(lock_error)?;
+    }
+    Ok(())
+}
+
+/// What stands where the log will be must be a log.
+pub(super) fn refuse_planted_log(home: &Home, id: &TaskId) -> Result<()> {
+    let name = Home::log_name(id);
+    match stat(home, &name).map_err(|error| home.error("look at", &name, error))? {
+        Some(found) if !is_regular(&found) => Err(Error::Store {
+            action: "use",
+            path: home.path().join(&name),
+            problem: "something that is not a regular file stands in place of the log".to_owned(),
+            errno: None,
+            hint: "Find out who put it there, then remove it.".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the task's folder; `None` when it is there already.
+pub(super) fn claim_folder(home: &Home, id: &TaskId) -> Result<Option<TaskDir>> {
+    let name = format!("{TASKS}/{id}");
+    let made = match mkdirat(home, name.as_str(), Mode::S_IRWXU) {
+        Err(Errno::ENOENT) => {
+            home.make_layout()?;
+            mkdirat(home, name.as_str(), Mode::S_IRWXU)
+        }
+        other => other,
+    };
+    match made {
+        Ok(()) => home.task_dir(id),
+        Err(Errno::EEXIST) => Ok(None),
+        Err(errno) => Err(home.error("create", &name, errno)),
+    }
+}
+
+pub(super) fn taken(home: &Home, id: &TaskId) -> Error {
+    home.error("create", &format!("{TASKS}/{id}"), Errno::EEXIST)
+}
+
+/// A generation about to begin, under the task's short lock.
+pub(super) struct New<'a> {
+    pub client: &'a Client,
+    pub home: &'a Home,
+    pub id: &'a TaskId,
+    pub dir: &'a TaskDir,
+    pub lock: &'a ShortLock,
+    pub deadline: Deadline,
+}
+
+impl New<'_> {
+    /// Puts the new generation on record and launches its supervisor. `previous` is the record
+    /// that it replaces, which stays if the command cannot be executed.
+    pub(super) fn launch(
+        &self,
+        spec: &TaskSpec,
+        submitted_at: Timestamp,
+        previous: Option<&[u8]>,
+    ) -> Result<Task> {
+        let record = self.record(spec, submitted_at)?;
+        let pending = self
+            .prepare(&record, previous)
+            .inspect_err(|_| self.undo(previous))?;
+        let facts = pending
+            .wait(self.deadline)
+            .inspect_err(|error| self.clean_up_after(error, &record, previous))?;
+        let record = TaskRecord { facts, ..record };
+        Ok(Task::of(&record, &self.home.log_path(self.id), true))
+    }
+
+    fn prepare(&self, record: &TaskRecord, previous: Option<&[u8]>) -> Result<Pending> {
+        let name = format!("{TASKS}/{}/{}", self.id, file::RECORD);
+        let write_error = |error| self.home.error("write", &name, error);
+        if let Some(previous) = previous {
+            keep_previous(self.dir, previous).map_err(write_error)?;
+        }
+        // First the FIFO, then the record: whoever sees the record has something to wait on.
+        let launch = Launch::prepare(LaunchTask {
+            home: self.home,
+            id: self.id,
+            dir: self.dir,
+        })?;
+        self.dir.write_record(record).map_err(write_error)?;
+        launch.go(Errand::Start, self.client.supervisor(), self.lock)
+    }
+
+    /// A supervisor that failed by itself may not have come to undo anything. If it was killed
+    /// just after it had executed the command, the task stays: it is a lost one then.
+    fn clean_up_after(&self, error: &Error, record: &TaskRecord, previous: Option<&[u8]>) {
+        let no_supervisor = matches!(
+            error,
+            Error::SpawnFailed {
+                step: SpawnStep::Supervisor,
+                ..
+            }
+        );
+        if no_supervisor
+            && await_unsupervised(self.home, self.id, self.dir, self.deadline).is_ok()
+            && first_marked(&record.facts.run_token).is_none()
+        {
+            self.undo(previous);
+        }
+    }
+
+    /// There is no supervisor that could do it.
+    fn undo(&self, previous: Option<&[u8]>) {
+        let _ = match previous {
+            Some(_) => {
+                nix::fcntl::renameat(self.dir, file::PREVIOUS_RECORD, self.dir, file::RECORD)
+                    .map_err(|_| ())
+            }
+            None => remove_task(self.home, self.id).map_err(|_| ()),
+        };
+    }
+
+    fn record(&self, spec: &TaskSpec, submitted_at: Timestamp) -> Result<TaskRecord> {
+        let boot_id = process::boot_id().map_err(|error| Error::Internal {
+            message: format!("this boot has no name: {error}"),
+        })?;
+        Ok(TaskRecord {
+            version: FORMAT_VERSION,
+            id: self.id.clone(),
+            facts: Facts {
+                revision: 1,
+                generation: Generation::generate(),
+                run: 1,
+                run_token: RunToken::generate(),
+                restart_count: 0,
+                boot_id,
+                created_at: submitted_at,
+                updated_at: submitted_at,
+                wish_done: 0,
+                state: TaskState::Starting,
+            },
+            spec: spec.clone(),
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! `restart`: run a task's command again under the same id; its log goes on.
+//!
+//! The new supervisor is launched first. It asks the present one to make way, waits for its lock
+//! and goes on from there, so that a caller that is killed in between changes nothing.
+
+use super::in_parallel;
+use super::settle::Settled;
+use crate::client::Client;
+use crate::clock::Deadline;
+use crate::error::{Error, Result};
+use crate::request::{BatchAnswer, Restart, Target, TaskAnswer};
+use crate::supervisor::{Errand, Launch};
+use crate::task::Task;
+
+/// Restarts many tasks, at most `concurrency` at once.
+pub fn restart_many(
+    client: &Client,
+    requests: Vec<Restart>,
+    concurrency: usize,
+    deadline: Deadline,
+) -> BatchAnswer<TaskAnswer> {
+    let results = in_parallel(requests, concurrency, |request| {
+        let result = restart(client, &request, deadline);
+        (
+            Target {
+                id: Some(request.id),
+            },
+            result,
+        )
+    });
+    BatchAnswer::of(results, concurrency)
+}
+
+/// Ends the task's present run, if there is one, and executes the next.
+///
+/// # Errors
+/// [`Error::TaskNotFound`]; [`Error::SpawnFailed`]; [`Error::Store`] when its record is damaged;
+/// [`Error::TaskWaitTimedOut`] when the present run has not ended by the deadline (the restart
+/// goes on).
+pub fn restart(client: &Client, request: &Restart, deadline: Deadline) -> Result<TaskAnswer> {
+    let home = client.home_of(&request.id)?;
+    let task = Settled::take(&home, &request.id, deadline)?;
+    task.supervisor()?;
+    let mut record = task.observed.record()?.clone();
+    let pending = Launch::prepare(task.launch_task())?.go(
+        Errand::Restart,
+        client.supervisor(),
+        &task.lock,
+    )?;
+    record.facts = pending.wait(deadline).map_err(|error| match error {
+        Error::TaskWaitTimedOut { .. } => error.with_task(&task.observed.task()),
+        other => other,
+    })?;
+    Ok(TaskAnswer::of(Task::of(
+        &record,
+        &home.log_path(&request.id),
+        true,
+    )))
+}

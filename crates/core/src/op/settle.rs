@@ -1,0 +1,167 @@
+//! What every verb that changes a task does first: take its short lock, see how it stands, and
+//! put a supervisor in charge where there is none.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
+
+use crate::client::{Client, not_found};
+use crate::clock::Deadline;
+use crate::error::{Error, Result};
+use crate::process::{self, send_while};
+use crate::store::{
+    Holder, Home, Observed, ShortLock, SupervisorLock, TASKS, TaskDir, Verb, Want, observe_settled,
+};
+use crate::supervisor::{Errand, Launch, LaunchTask};
+use crate::task::{Facts, SignalNumber, StopSettings, TaskId};
+use crate::wait::poll_timeout;
+
+/// A task that nobody else changes for as long as this lives.
+pub(super) struct Settled<'a> {
+    pub home: &'a Home,
+    pub id: &'a TaskId,
+    pub dir: TaskDir,
+    pub lock: ShortLock,
+    pub observed: Observed,
+}
+
+impl<'a> Settled<'a> {
+    /// Takes the lock of a task that must exist.
+    ///
+    /// # Errors
+    /// [`Error::TaskNotFound`]; [`Error::TaskWaitTimedOut`] when others change it for so long;
+    /// [`Error::Unsupported`] when a newer build wrote it or its supervisor is out of reach.
+    pub(super) fn take(home: &'a Home, id: &'a TaskId, deadline: Deadline) -> Result<Self> {
+        // Asked first without the lock, so that a wrong id leaves no lock file behind.
+        home.task_dir(id)?.ok_or_else(|| not_found(id))?;
+        let lock = ShortLock::take(home, id, deadline)?;
+        let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
+        let observed = observe_settled(home, id, &lock)?.ok_or_else(|| not_found(id))?;
+        if observed.is_newer() {
+            observed.record()?;
+        }
+        Ok(Self {
+            home,
+            id,
+            dir,
+            lock,
+            observed,
+        })
+    }
+
+    /// Who supervises it, as far as we can reach.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when it is supervised from another pid namespace.
+    pub(super) fn supervisor(&self) -> Result<Option<i32>> {
+        match holder(self.home, self.id, &self.dir)? {
+            Holder::Nobody => Ok(None),
+            Holder::Supervisor(pid) => Ok(Some(pid)),
+            Holder::Elsewhere => Err(out_of_reach(self.id)),
+        }
+    }
+
+    pub(super) fn launch_task(&self) -> LaunchTask<'_> {
+        LaunchTask {
+            home: self.home,
+            id: self.id,
+            dir: &self.dir,
+        }
+    }
+
+    /// Leaves a wish.
+    pub(super) fn want(&self, facts: &Facts, verb: Verb) -> Result<()> {
+        let want = Want::next(facts, self.dir.read_want(), verb);
+        let name = format!("{TASKS}/{}/want.json", self.id);
+        self.dir
+            .write_want(&want)
+            .map_err(|error| self.home.error("write", &name, error))
+    }
+
+    /// Wakes the supervisor, if it is still this one.
+    pub(super) fn wake(&self, pid: i32) {
+        send_while(pid, &[SignalNumber::TERM], || {
+            SupervisorLock::holder(&self.dir).is_ok_and(|holder| holder == Holder::Supervisor(pid))
+        });
+    }
+
+    /// Puts a new supervisor in charge of a lost task and has it end every process of it.
+    pub(super) fn adopt_and_stop(
+        self,
+        client: &Client,
+        stop: StopSettings,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let facts = self.observed.record()?.facts.clone();
+        self.want(&facts, Verb::Stop(stop))?;
+        Launch::prepare(self.launch_task())?
+            .go(Errand::Adopt, client.supervisor(), &self.lock)?
+            .wait(deadline)?;
+        let Self {
+            home,
+            id,
+            dir,
+            lock,
+            ..
+        } = self;
+        drop(lock);
+        await_unsupervised(home, id, &dir, deadline)
+    }
+}
+
+fn holder(home: &Home, id: &TaskId, dir: &TaskDir) -> Result<Holder> {
+    SupervisorLock::holder(dir)
+        .map_err(|error| home.error("ask for the lock of", &format!("{TASKS}/{id}"), error))
+}
+
+fn out_of_reach(id: &TaskId) -> Error {
+    Error::Unsupported {
+        message: format!(
+            "the supervisor of {id} runs in another pid namespace (a container, mostly)"
+        ),
+        hint: "Change the task from within that namespace.".to_owned(),
+    }
+}
+
+/// Waits until the task has no supervisor: nothing of it is left then.
+pub(super) fn await_unsupervised(
+    home: &Home,
+    id: &TaskId,
+    dir: &TaskDir,
+    deadline: Deadline,
+) -> Result<()> {
+    loop {
+        let pid = match holder(home, id, dir)? {
+            Holder::Nobody => return Ok(()),
+            Holder::Elsewhere => return Err(out_of_reach(id)),
+            Holder::Supervisor(pid) => pid,
+        };
+        let Ok(watch) = process::exit_watch(pid) else {
+            continue;
+        };
+        // The pid may have been used again before it was watched.
+        if holder(home, id, dir)? == Holder::Supervisor(pid) && !ends_in_time(&watch, deadline)? {
+            return Err(Error::timed_out(format!(
+                "processes of {id} are still being ended"
+            )));
+        }
+    }
+}
+
+/// Waits for a watched process; `false` when the deadline passes first.
+fn ends_in_time(watch: &OwnedFd, deadline: Deadline) -> Result<bool> {
+    loop {
+        let mut fds = [PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, poll_timeout(deadline)) {
+            Ok(0) if deadline.has_passed() => return Ok(false),
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(errno) => {
+                return Err(Error::Internal {
+                    message: format!("poll: {errno}"),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! `status`: one task as it is now. Reads; changes nothing.
+
+use crate::client::{Client, find};
+use crate::error::Result;
+use crate::request::{Status, TaskAnswer};
+
+/// Shows one task.
+///
+/// # Errors
+/// [`crate::Error::TaskNotFound`]; [`crate::Error::Store`] when the home cannot be used.
+pub fn status(client: &Client, request: &Status) -> Result<TaskAnswer> {
+    let home = client.home_of(&request.id)?;
+    let observed = find(&home, &request.id)?;
+    let mut task = observed.task();
+    if request.reveal_env
+        && let Ok(record) = observed.record()
+    {
+        task.reveal_env(&record.spec.env);
+    }
+    Ok(TaskAnswer::of(task))
+}

@@ -1,0 +1,128 @@
+//! `stop`: end a task, every process of it, and answer when it is so.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::in_parallel;
+use super::list::selected;
+use super::settle::{Settled, await_unsupervised};
+use crate::client::{Client, find};
+use crate::clock::Deadline;
+use crate::error::{Error, Result};
+use crate::request::{BatchAnswer, Selection, Stop, Target, TaskAnswer, invalid};
+use crate::store::{Condition, Home, Verb, first_marked};
+use crate::task::{StopSettings, TaskId};
+
+/// What `stop` answers: for an id as `status`, for a filter as a batch.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum StopReply {
+    /// One task, by id.
+    One(Box<TaskAnswer>),
+    /// All that a filter found.
+    Batch(BatchAnswer<TaskAnswer>),
+}
+
+/// Ends a task, or all that a filter finds, and waits until every process of it is gone.
+/// A task that has ended stays as it is.
+///
+/// # Errors
+/// [`Error::TaskNotFound`]; [`Error::TaskWaitTimedOut`] when something survives the deadline;
+/// with a filter each task's error is in the batch.
+pub fn stop(
+    client: &Client,
+    request: &Stop,
+    concurrency: usize,
+    deadline: Deadline,
+) -> Result<StopReply> {
+    match request.selection()? {
+        Selection::One(id) => {
+            stop_one(client, &id, request, deadline).map(|answer| StopReply::One(Box::new(answer)))
+        }
+        filter => {
+            let ids = selected(client, filter)?;
+            let results = in_parallel(ids, concurrency, |id| {
+                let result = stop_one(client, &id, request, deadline);
+                (Target { id: Some(id) }, result)
+            });
+            Ok(StopReply::Batch(BatchAnswer::of(results, concurrency)))
+        }
+    }
+}
+
+/// Ends many tasks, at most `concurrency` at once.
+pub fn stop_many(
+    client: &Client,
+    requests: Vec<Stop>,
+    concurrency: usize,
+    deadline: Deadline,
+) -> BatchAnswer<TaskAnswer> {
+    let results = in_parallel(requests, concurrency, |request| {
+        let result = match &request.id {
+            Some(id) => stop_one(client, id, &request, deadline),
+            None => Err(invalid(
+                "id",
+                "an item of an array names one task",
+                "Give filters outside of an array.",
+            )),
+        };
+        (Target { id: request.id }, result)
+    });
+    BatchAnswer::of(results, concurrency)
+}
+
+fn stop_one(
+    client: &Client,
+    id: &TaskId,
+    request: &Stop,
+    deadline: Deadline,
+) -> Result<TaskAnswer> {
+    let home = client.home_of(id)?;
+    let ended = end_processes(
+        client,
+        &home,
+        id,
+        |own| StopSettings {
+            signal: request.signal.unwrap_or(own.signal),
+            grace_ms: request.grace_ms.unwrap_or(own.grace_ms),
+        },
+        deadline,
+    );
+    let task = find(&home, id)?.task();
+    match ended {
+        Ok(()) => Ok(TaskAnswer::of(task)),
+        Err(error @ Error::TaskWaitTimedOut { .. }) => Err(error.with_task(&task)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Ends every process of a task; `settings` turns the task's own stop settings into those to use.
+pub(super) fn end_processes(
+    client: &Client,
+    home: &Home,
+    id: &TaskId,
+    settings: impl FnOnce(StopSettings) -> StopSettings,
+    deadline: Deadline,
+) -> Result<()> {
+    let task = Settled::take(home, id, deadline)?;
+    let record = task.observed.record().ok();
+    let stop = settings(record.map(|record| record.spec.stop).unwrap_or_default());
+    if let Some(pid) = task.supervisor()? {
+        // Also when the task has ended and its supervisor is still busy with what it left.
+        if let Some(facts) = record.map(|record| record.facts.clone()) {
+            task.want(&facts, Verb::Stop(stop))?;
+        }
+        task.wake(pid);
+        let Settled { dir, lock, .. } = task;
+        drop(lock);
+        return await_unsupervised(home, id, &dir, deadline);
+    }
+    match (task.observed.condition, record) {
+        (Condition::Unsupervised, _) => task.adopt_and_stop(client, stop, deadline),
+        // The command is gone, but what it forked may not be.
+        (Condition::Lost, Some(record)) if first_marked(&record.facts.run_token).is_some() => {
+            task.adopt_and_stop(client, stop, deadline)
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,261 @@
+//! `wait`: sleep in the kernel until tasks have ended.
+//!
+//! A waiter opens the task's FIFO, *then* reads the record, then waits for the FIFO to hang up:
+//! the supervisor closes it right after the end is on record, and the kernel closes it when the
+//! supervisor is killed. Where the FIFO has no writer (it is lost, or about to be replaced) the
+//! end of the process that matters is waited for instead. The record is the truth in any case:
+//! being woken only means to read it again.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::stat::Mode;
+use serde_json::{Map, json};
+
+use super::list::selected;
+use super::logs::last_lines;
+use crate::client::{Client, find, not_found};
+use crate::clock::Deadline;
+use crate::error::{Error, Result};
+use crate::process;
+use crate::request::{
+    Selection, TaskAnswer, Wait, WaitAnswer, WaitManyAnswer, WaitMode, WaitOutcome,
+};
+use crate::store::{Condition, Holder, Home, Observed, SupervisorLock, TaskDir, file};
+use crate::task::{Task, TaskId};
+use crate::wait::poll_timeout;
+
+/// How long to wait before looking again where nothing can tell: while another caller is between
+/// two steps, and when there are no descriptors left to watch with.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Waits until the tasks have ended, all or any of them.
+///
+/// # Errors
+/// [`Error::TaskNotFound`], also for a filter that matches nothing; [`Error::TaskWaitTimedOut`]
+/// past the deadline, with the tasks as they are.
+pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitAnswer> {
+    let selection = request.selection()?;
+    let single = matches!(selection, Selection::One(_));
+    let mut ids = selected(client, selection)?;
+    let Some(first) = ids.first().cloned() else {
+        return Err(Error::TaskNotFound {
+            id: "no task matches the filter".to_owned(),
+        });
+    };
+    let home = client.home_of(&first)?;
+    if single {
+        return wait_for_one(&home, &first, deadline);
+    }
+    let mut seen = std::collections::HashSet::new();
+    ids.retain(|id| seen.insert(id.clone()));
+    let reached = reach(&home, &ids, request.mode, deadline)?;
+    let tasks: Vec<Task> = reached.done.iter().map(Observed::task).collect();
+    let enough = match request.mode {
+        WaitMode::All => reached.pending.is_empty(),
+        WaitMode::Any => !tasks.is_empty(),
+    };
+    if !enough {
+        return Err(many_timed_out(&home, &tasks, &reached.pending));
+    }
+    let outcome = if reached.pending.is_empty() {
+        WaitOutcome::Reached
+    } else {
+        WaitOutcome::Partial
+    };
+    Ok(WaitAnswer::Many(WaitManyAnswer {
+        outcome,
+        tasks,
+        pending: reached.pending,
+    }))
+}
+
+fn wait_for_one(home: &Home, id: &TaskId, deadline: Deadline) -> Result<WaitAnswer> {
+    let reached = reach(home, std::slice::from_ref(id), WaitMode::All, deadline)?;
+    if let Some(observed) = reached.done.first() {
+        let answer = Box::new(TaskAnswer::of(observed.task()));
+        return Ok(WaitAnswer::One {
+            answer,
+            logs: last_lines(home, observed)?,
+        });
+    }
+    let observed = find(home, id)?;
+    let task = observed.task();
+    let logs = last_lines(home, &observed)?;
+    let cursor = logs.cursor.clone();
+    let message = format!(
+        "{id} is still {} after the time to wait",
+        task.status.as_str()
+    );
+    Err(Error::timed_out(message)
+        .with_task(&task)
+        .with("logs", json!(logs))
+        .with("cursor", cursor))
+}
+
+fn many_timed_out(home: &Home, tasks: &[Task], pending: &[TaskId]) -> Error {
+    let mut cursors = Map::new();
+    let mut waiting = Vec::new();
+    for id in pending {
+        if let Ok(observed) = find(home, id) {
+            if let Ok(logs) = last_lines(home, &observed) {
+                cursors.insert(id.to_string(), logs.cursor.into());
+            }
+            waiting.push(observed.task());
+        }
+    }
+    let all: Vec<&Task> = tasks.iter().chain(&waiting).collect();
+    Error::timed_out(format!(
+        "{} of {} tasks have not ended in the time to wait",
+        pending.len(),
+        tasks.len() + pending.len()
+    ))
+    .with("tasks", json!(all))
+    .with("pending", json!(pending))
+    .with("cursors", cursors)
+}
+
+/// Which tasks have ended and which have not.
+pub(super) struct Reached {
+    pub done: Vec<Observed>,
+    pub pending: Vec<TaskId>,
+}
+
+/// Waits until all tasks, or any, have ended, or the deadline has passed.
+pub(super) fn reach(
+    home: &Home,
+    ids: &[TaskId],
+    mode: WaitMode,
+    deadline: Deadline,
+) -> Result<Reached> {
+    let mut ended: Vec<Option<Observed>> = ids.iter().map(|_| None).collect();
+    let mut vigils: Vec<Option<Vigil>> = ids.iter().map(|_| None).collect();
+    loop {
+        for (at, id) in ids.iter().enumerate() {
+            if ended[at].is_none() && vigils[at].as_ref().is_none_or(|vigil| vigil.fired) {
+                match Vigil::keep(home, id)? {
+                    Kept::Ended(observed) => (ended[at], vigils[at]) = (Some(*observed), None),
+                    Kept::Watching(vigil) => vigils[at] = Some(vigil),
+                }
+            }
+        }
+        let done = ended.iter().flatten().count();
+        let enough = match mode {
+            WaitMode::All => done == ids.len(),
+            WaitMode::Any => done > 0,
+        };
+        if enough || deadline.has_passed() {
+            let pending = ids.iter().zip(&ended).filter(|(_, ended)| ended.is_none());
+            let pending = pending.map(|(id, _)| id.clone()).collect();
+            return Ok(Reached {
+                done: ended.into_iter().flatten().collect(),
+                pending,
+            });
+        }
+        sleep_until_one_fires(&mut vigils, deadline)?;
+    }
+}
+
+/// Polls every vigil; those without a descriptor count as fired after a moment.
+fn sleep_until_one_fires(vigils: &mut [Option<Vigil>], deadline: Deadline) -> Result<()> {
+    let blind = vigils.iter().flatten().any(|vigil| vigil.fd.is_none());
+    let until = if blind {
+        deadline.sooner(Deadline::after(LOOK_AGAIN))
+    } else {
+        deadline
+    };
+    let watched: Vec<_> = vigils
+        .iter()
+        .flatten()
+        .filter_map(|vigil| vigil.fd.as_ref())
+        .collect();
+    let mut fds: Vec<_> = watched
+        .iter()
+        .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN))
+        .collect();
+    match poll(&mut fds, poll_timeout(until)) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(errno) => {
+            return Err(Error::Internal {
+                message: format!("poll: {errno}"),
+            });
+        }
+    }
+    let fired: Vec<bool> = fds.iter().map(|fd| fd.any() == Some(true)).collect();
+    let mut fired = fired.into_iter();
+    for vigil in vigils.iter_mut().flatten() {
+        vigil.fired = vigil.fd.is_none() || fired.next() == Some(true);
+    }
+    Ok(())
+}
+
+/// Something that will tell when a task is to be looked at again.
+pub(super) struct Vigil {
+    /// Hangs up or becomes readable then; `None` where nothing can tell.
+    pub fd: Option<OwnedFd>,
+    fired: bool,
+}
+
+/// What came of trying to watch a task.
+pub(super) enum Kept {
+    /// It has ended.
+    Ended(Box<Observed>),
+    /// It has not.
+    Watching(Vigil),
+}
+
+impl Vigil {
+    /// Begins to watch a task, unless it has ended.
+    pub(super) fn keep(home: &Home, id: &TaskId) -> Result<Kept> {
+        let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
+        let live = open_live(&dir);
+        // Only now: what happens after this reading hangs up a FIFO that is already open.
+        let observed = find(home, id)?;
+        if observed.status().is_terminal() {
+            return Ok(Kept::Ended(Box::new(observed)));
+        }
+        let fd = match live.filter(has_writer) {
+            Some(live) => Some(OwnedFd::from(live)),
+            None => watch_process(&dir, &observed),
+        };
+        Ok(Kept::Watching(Vigil { fd, fired: false }))
+    }
+}
+
+pub(super) fn open_live(dir: &TaskDir) -> Option<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    openat(dir, file::LIVE, flags, Mode::empty())
+        .ok()
+        .map(File::from)
+}
+
+/// A FIFO that never had a writer while we held it would never hang up. read(2) tells: without
+/// one it is at its end, with one it would block.
+pub(super) fn has_writer(live: &File) -> bool {
+    let mut byte = [0];
+    let mut live = live;
+    live.read(&mut byte)
+        .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+fn watch_process(dir: &TaskDir, observed: &Observed) -> Option<OwnedFd> {
+    match observed.condition {
+        Condition::Supervised(pid) => {
+            let watch = process::exit_watch(pid).ok()?;
+            let same =
+                SupervisorLock::holder(dir).is_ok_and(|holder| holder == Holder::Supervisor(pid));
+            same.then_some(watch)
+        }
+        Condition::Unsupervised => {
+            let main = observed.record().ok()?.facts.state.main().copied()?;
+            let watch = process::exit_watch(main.pid).ok()?;
+            process::is_alive(&main).then_some(watch)
+        }
+        _ => None,
+    }
+}

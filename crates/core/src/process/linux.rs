@@ -1,0 +1,230 @@
+//! Linux: `/proc`, pidfds, subreaper. See `proc(5)`, `pidfd_open(2)`, `prctl(2)`.
+#![allow(unsafe_code, reason = "system calls that no crate in use wraps")]
+
+use std::ffi::CStr;
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use super::ProcessStat;
+use crate::task::SignalNumber;
+
+/// Whether the end of every process of a tree is told to its supervisor by the kernel: as a
+/// subreaper it becomes the parent of whatever is orphaned, and gets SIGCHLD for each.
+pub(crate) const PROMPT_TREE_EXIT: bool = true;
+
+/// Names this boot; pids and start times mean nothing in another.
+pub(crate) fn boot_id() -> io::Result<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(text.trim_end().to_owned())
+}
+
+/// What the process table says; `None` when there is no such process.
+pub(crate) fn stat(pid: i32) -> Option<ProcessStat> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&text)
+}
+
+/// The command name may hold spaces and parentheses, so fields are counted from the last `)`.
+fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
+    let after_name = memchr::memrchr(b')', text)? + 1;
+    let text = std::str::from_utf8(&text[after_name..]).ok()?;
+    let mut fields = text.split_ascii_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let session = fields.nth(1)?.parse().ok()?;
+    let start_time = fields.nth(15)?.parse().ok()?;
+    Some(ProcessStat {
+        parent,
+        session,
+        start_time,
+        zombie: matches!(state, "Z" | "X" | "x"),
+    })
+}
+
+/// Parent and session of a process; `None` when there is no such process.
+pub(crate) fn parent_and_session(pid: i32) -> Option<(i32, i32)> {
+    stat(pid).map(|stat| (stat.parent, stat.session))
+}
+
+/// The children of a process, zombies included. Each thread has a list of its own.
+pub(crate) fn children(pid: i32) -> Vec<i32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for thread in threads.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(list) => found.extend(list.split_ascii_whitespace().filter_map(as_pid)),
+            // A thread that has just ended; without CONFIG_PROC_CHILDREN no thread has a list.
+            Err(_) if kernel_lists_children() => {}
+            Err(_) => return children_by_scan(pid),
+        }
+    }
+    found
+}
+
+fn children_by_scan(parent: i32) -> Vec<i32> {
+    let is_child = |&pid: &i32| stat(pid).is_some_and(|stat| stat.parent == parent);
+    all_pids().into_iter().filter(is_child).collect()
+}
+
+fn as_pid(text: &str) -> Option<i32> {
+    text.parse().ok().filter(|&pid| pid > 1)
+}
+
+/// Every process on the system.
+pub(crate) fn all_pids() -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pid_of = |entry: fs::DirEntry| entry.file_name().to_str().and_then(as_pid);
+    entries.flatten().filter_map(pid_of).collect()
+}
+
+/// Whether the process was executed with exactly `NAME=value` in its environment. Another
+/// user's environment cannot be read: then `false`.
+pub(crate) fn environment_holds(pid: i32, variable: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|all| {
+        all.split(|&byte| byte == 0)
+            .any(|one| one == variable.as_bytes())
+    })
+}
+
+/// Where the process is.
+pub(crate) fn working_directory(pid: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/cwd")).ok()
+}
+
+fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes two integers; the result is checked and owned by nobody else.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = RawFd::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made this descriptor for us (close-on-exec by definition).
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Signals `pid` if it is still the process that is meant: the pidfd pins it, so the answer of
+/// `still_meant` holds until the signal is sent.
+pub(crate) fn pinned_kill(
+    pid: i32,
+    signals: &[SignalNumber],
+    still_meant: impl FnOnce() -> bool,
+) -> Result<bool, Errno> {
+    let pinned = match pidfd_open(pid) {
+        Ok(fd) => Some(fd),
+        Err(Errno::ENOSYS | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EPERM) => None,
+        Err(errno) => return Err(errno),
+    };
+    if !still_meant() {
+        return Ok(false);
+    }
+    for signal in signals {
+        let result = match &pinned {
+            // SAFETY: integers and a null pointer, which means "as kill(2) would fill it in".
+            Some(fd) => unsafe {
+                libc::syscall(
+                    libc::SYS_pidfd_send_signal,
+                    fd.as_raw_fd(),
+                    signal.number(),
+                    std::ptr::null::<libc::siginfo_t>(),
+                    0,
+                )
+            },
+            // SAFETY: takes two integers; the caller refuses pids <= 1.
+            None => libc::c_long::from(unsafe { libc::kill(pid, signal.number()) }),
+        };
+        Errno::result(result)?;
+    }
+    Ok(true)
+}
+
+/// A descriptor that becomes readable when the process has ended.
+pub(crate) fn exit_watch(pid: i32) -> io::Result<OwnedFd> {
+    Ok(pidfd_open(pid)?)
+}
+
+/// Makes orphans of our descendants our children, whatever session they are in.
+pub(crate) fn become_subreaper() -> bool {
+    // SAFETY: an option and integers.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 }
+}
+
+/// Names the process in `ps -e` and `/proc/PID/comm` (at most 15 bytes are kept).
+pub(crate) fn set_title(title: &CStr) {
+    // SAFETY: the kernel copies at most 16 bytes of a terminated string.
+    unsafe { libc::prctl(libc::PR_SET_NAME, title.as_ptr(), 0, 0, 0) };
+}
+
+/// Closes every descriptor from `first` on, also those that a caller left open by mistake.
+pub(crate) fn close_descriptors_from(first: RawFd) {
+    let first = libc::c_uint::try_from(first).unwrap_or(libc::c_uint::MAX);
+    // SAFETY: integers; nothing in this process owns descriptors from `first` on (the contract
+    // of this function).
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    if closed == 0 {
+        return;
+    }
+    // Before Linux 5.9.
+    let Ok(open) = fs::read_dir("/proc/self/fd") else {
+        return;
+    };
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<libc::c_uint>().ok();
+    let open: Vec<_> = open.flatten().filter_map(number).collect();
+    for fd in open.into_iter().filter(|&fd| fd >= first) {
+        // SAFETY: as above; the folder's own descriptor is closed by now, which close ignores.
+        unsafe { libc::close(fd.cast_signed()) };
+    }
+}
+
+/// Whether the kernel lists the children of a thread (CONFIG_PROC_CHILDREN).
+pub fn kernel_lists_children() -> bool {
+    let me = std::process::id();
+    fs::metadata(format!("/proc/self/task/{me}/children")).is_ok()
+}
+
+/// Whether signals can be sent without hitting a later process with the same pid (Linux 5.3).
+pub fn kernel_offers_pidfds() -> bool {
+    i32::try_from(std::process::id()).is_ok_and(|me| pidfd_open(me).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_is_skipped_whole() {
+        let line = b"42 (a) b (c)) S 7 42 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
+        let stat = parse_stat(line).unwrap();
+        assert_eq!((stat.parent, stat.session), (7, 40));
+        assert_eq!(stat.start_time, 987_654);
+        assert!(!stat.zombie);
+        assert_eq!(parse_stat(b"42 (x) S 7"), None);
+        assert_eq!(parse_stat(b""), None);
+    }
+
+    #[test]
+    fn children_of_every_thread_are_found() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let (child, stop) = std::thread::spawn(|| {
+            let mut child = std::process::Command::new("cat")
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            let stop = child.stdin.take();
+            (child, stop)
+        })
+        .join()
+        .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        assert!(children(me).contains(&pid));
+        assert!(children_by_scan(me).contains(&pid));
+        drop(stop);
+        let mut child = child;
+        child.wait().unwrap();
+    }
+}

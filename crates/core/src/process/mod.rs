@@ -1,0 +1,36 @@
+//! Processes as the kernel shows them. Everything that differs between Linux and macOS is in
+//! `linux.rs` and `macos.rs`, which offer the same functions; nothing outside this folder asks
+//! which system it runs on.
+
+mod alive;
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod os;
+#[cfg(target_os = "macos")]
+#[path = "macos.rs"]
+mod os;
+mod signal;
+mod spawn;
+
+pub(crate) use alive::{identify, identify_child, is_alive};
+pub(crate) use os::{
+    PROMPT_TREE_EXIT, all_pids, become_subreaper, boot_id, children, close_descriptors_from,
+    environment_holds, exit_watch, parent_and_session, set_title, working_directory,
+};
+pub(crate) use signal::{send, send_while};
+pub(crate) use spawn::{SignalMask, Spawn};
+
+#[cfg(target_os = "linux")]
+pub use os::{kernel_lists_children, kernel_offers_pidfds};
+#[cfg(target_os = "macos")]
+pub use os::{kernel_lists_children, kernel_offers_pidfds};
+
+/// What a process table says about one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProcessStat {
+    pub parent: i32,
+    pub session: i32,
+    pub start_time: u64,
+    /// Ended, but its parent has not asked how yet: not alive.
+    pub zombie: bool,
+}

@@ -1,0 +1,178 @@
+//! Executing a program through posix_spawn(3): the C library does it without copying our
+//! memory, and the result is the errno of the exec itself.
+//!
+//! The standard library's `Command` cannot do it here: it has no new session, no signal mask and
+//! no descriptors beyond 2 without a hook that forces a full fork.
+#![allow(
+    unsafe_code,
+    reason = "posix_spawn with a new session and a directory descriptor"
+)]
+
+use std::ffi::CString;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use nix::errno::Errno;
+
+/// The signal mask that the new process begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignalMask {
+    /// Nothing blocked: for commands.
+    Empty,
+    /// Everything blocked: for a supervisor, until it has its signal descriptor.
+    Full,
+}
+
+/// A program to be executed in a session of its own with default signal dispositions.
+pub(crate) struct Spawn<'a> {
+    /// The file to execute, relative to `workdir` when it is not absolute.
+    pub program: &'a CString,
+    /// With the program's own name first.
+    pub argv: &'a [CString],
+    /// `NAME=value`.
+    pub env: &'a [CString],
+    /// Where it begins.
+    pub workdir: BorrowedFd<'a>,
+    /// Our descriptor and the number under which the program finds it. No source may be a
+    /// target of an earlier pair.
+    pub descriptors: &'a [(BorrowedFd<'a>, RawFd)],
+    /// What it begins with.
+    pub mask: SignalMask,
+}
+
+#[cfg(target_os = "macos")]
+mod missing {
+    //! In the SDK since macOS 10.15, not in the libc crate.
+    pub(super) const POSIX_SPAWN_SETSID: libc::c_int = 0x0400;
+    unsafe extern "C" {
+        pub(super) fn posix_spawn_file_actions_addfchdir_np(
+            actions: *mut libc::posix_spawn_file_actions_t,
+            fd: libc::c_int,
+        ) -> libc::c_int;
+    }
+}
+#[cfg(target_os = "linux")]
+mod missing {
+    pub(super) const POSIX_SPAWN_SETSID: libc::c_int = libc::POSIX_SPAWN_SETSID as libc::c_int;
+    pub(super) use libc::posix_spawn_file_actions_addfchdir_np;
+}
+
+/// Initialised file actions, destroyed when dropped.
+struct FileActions(libc::posix_spawn_file_actions_t);
+/// Initialised attributes, destroyed when dropped.
+struct Attributes(libc::posix_spawnattr_t);
+
+impl Drop for FileActions {
+    fn drop(&mut self) {
+        // SAFETY: initialised by `file_actions`, destroyed once.
+        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+    }
+}
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: initialised by `attributes`, destroyed once.
+        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
+    }
+}
+
+/// The posix_spawn family returns the error number instead of setting errno.
+fn check(code: libc::c_int) -> Result<(), Errno> {
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(Errno::from_raw(code))
+    }
+}
+
+impl Spawn<'_> {
+    /// Executes it and returns its pid.
+    ///
+    /// # Errors
+    /// The errno of whatever failed, of the exec mostly.
+    pub(crate) fn run(&self) -> Result<i32, Errno> {
+        let actions = self.file_actions()?;
+        let attributes = self.attributes()?;
+        let argv = pointers(self.argv);
+        let env = pointers(self.env);
+        let mut pid: libc::pid_t = 0;
+        // SAFETY: every pointer refers to initialised memory that outlives the call; both lists
+        // end with a null pointer.
+        check(unsafe {
+            libc::posix_spawn(
+                &raw mut pid,
+                self.program.as_ptr(),
+                &raw const actions.0,
+                &raw const attributes.0,
+                argv.as_ptr(),
+                env.as_ptr(),
+            )
+        })?;
+        Ok(pid)
+    }
+
+    fn file_actions(&self) -> Result<FileActions, Errno> {
+        let mut raw = MaybeUninit::uninit();
+        // SAFETY: the call initialises what it is pointed at.
+        check(unsafe { libc::posix_spawn_file_actions_init(raw.as_mut_ptr()) })?;
+        // SAFETY: initialised just now.
+        let mut actions = FileActions(unsafe { raw.assume_init() });
+        // First, because a later dup2 may take the number of the directory's descriptor.
+        // SAFETY: initialised actions and a descriptor that is open.
+        check(unsafe {
+            missing::posix_spawn_file_actions_addfchdir_np(
+                &raw mut actions.0,
+                self.workdir.as_raw_fd(),
+            )
+        })?;
+        for (source, target) in self.descriptors {
+            // SAFETY: as above.
+            check(unsafe {
+                libc::posix_spawn_file_actions_adddup2(
+                    &raw mut actions.0,
+                    source.as_raw_fd(),
+                    *target,
+                )
+            })?;
+        }
+        Ok(actions)
+    }
+
+    fn attributes(&self) -> Result<Attributes, Errno> {
+        let mut raw = MaybeUninit::uninit();
+        // SAFETY: the call initialises what it is pointed at.
+        check(unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) })?;
+        // SAFETY: initialised just now.
+        let mut attributes = Attributes(unsafe { raw.assume_init() });
+        let mut every_signal = MaybeUninit::uninit();
+        let mut mask = MaybeUninit::uninit();
+        // SAFETY: both sets are initialised by the first call that gets them; the attributes are
+        // initialised. A caller may ignore SIGCHLD or SIGHUP (nohup does): dispositions that are
+        // ignored survive exec, so all are set back to the default.
+        unsafe {
+            libc::sigfillset(every_signal.as_mut_ptr());
+            match self.mask {
+                SignalMask::Empty => libc::sigemptyset(mask.as_mut_ptr()),
+                SignalMask::Full => libc::sigfillset(mask.as_mut_ptr()),
+            };
+            let flags = libc::POSIX_SPAWN_SETSIGDEF as libc::c_int
+                | libc::POSIX_SPAWN_SETSIGMASK as libc::c_int
+                | missing::POSIX_SPAWN_SETSID;
+            let set = &raw mut attributes.0;
+            check(libc::posix_spawnattr_setsigdefault(
+                set,
+                every_signal.as_ptr(),
+            ))?;
+            check(libc::posix_spawnattr_setsigmask(set, mask.as_ptr()))?;
+            check(libc::posix_spawnattr_setflags(set, flags as libc::c_short))?;
+        }
+        Ok(attributes)
+    }
+}
+
+fn pointers(texts: &[CString]) -> Vec<*mut libc::c_char> {
+    texts
+        .iter()
+        .map(|text| text.as_ptr().cast_mut())
+        .chain([std::ptr::null_mut()])
+        .collect()
+}

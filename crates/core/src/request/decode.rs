@@ -1,0 +1,264 @@
+//! JSON text to requests, with errors that tell how to mend the text.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::{SeqAccessDeserializer, StrDeserializer};
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::Request;
+use crate::error::{Error, Result};
+
+/// The largest payload, in bytes.
+pub const MAX_PAYLOAD_BYTES: usize = 16 << 20;
+
+/// Decodes one request.
+///
+/// # Errors
+/// [`Error::CommandInput`] with what is wrong, where, and what would be right.
+pub fn decode<R: Request>(text: &[u8]) -> Result<R> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let request: R = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| explain::<R>(text, &error))?;
+    deserializer.end().map_err(|error| malformed(&error))?;
+    request.check()?;
+    Ok(request)
+}
+
+/// Decodes an array of requests; all of them, or none.
+///
+/// # Errors
+/// As [`decode`], with `details.index` of the item; also when there is no item or a task is named twice.
+pub fn decode_batch<R: Request>(text: &[u8]) -> Result<Vec<R>> {
+    let items: Vec<&RawValue> = serde_json::from_slice(text).map_err(|error| malformed(&error))?;
+    if items.is_empty() {
+        return Err(Error::input(
+            "the array of payloads is empty",
+            format!("Give {} at least one payload.", R::COMMAND),
+        ));
+    }
+    let decode_item = |(index, item): (usize, &RawValue)| {
+        decode(item.get().as_bytes()).map_err(|error| error.with("index", index))
+    };
+    let requests: Vec<R> = items
+        .into_iter()
+        .enumerate()
+        .map(decode_item)
+        .collect::<Result<_>>()?;
+    refuse_duplicates(&requests)?;
+    Ok(requests)
+}
+
+/// Two items about one task would race each other. Ids that differ only in case are one.
+fn refuse_duplicates<R: Request>(requests: &[R]) -> Result<()> {
+    let mut seen = HashSet::new();
+    for (index, request) in requests.iter().enumerate() {
+        if let Some(id) = request.task_id()
+            && !seen.insert(id.as_str().to_ascii_lowercase())
+        {
+            let problem = format!("{id} occurs twice in the array");
+            return Err(invalid("id", problem, "Name each task once.").with("index", index));
+        }
+    }
+    Ok(())
+}
+
+/// A request whose `field` has a value that cannot be used.
+pub fn invalid(field: &str, problem: impl fmt::Display, hint: impl Into<String>) -> Error {
+    Error::input(format!("{field}: {problem}"), hint).with("field", field)
+}
+
+fn malformed(error: &serde_json::Error) -> Error {
+    Error::input(
+        format!("the payload is not valid JSON: {error}"),
+        "Give one JSON value: inline, @path for a file, or - for standard input.",
+    )
+    .with("line", error.line())
+    .with("column", error.column())
+}
+
+fn explain<R: Request>(
+    text: &[u8],
+    error: &serde_path_to_error::Error<serde_json::Error>,
+) -> Error {
+    let inner = error.inner();
+    if !inner.is_data() {
+        return malformed(inner);
+    }
+    let hint = format!(
+        "schema show {0} and examples show {0} tell what it takes.",
+        R::COMMAND
+    );
+    if let Ok(value) = serde_json::from_slice(text)
+        && let Some(unknown) = find_unknown(&value, &schema_of::<R>(), "")
+    {
+        return unknown.into_error(hint);
+    }
+    let path = error.path().to_string();
+    let problem = inner.to_string();
+    // serde_json appends the place in the text, which says less than the field does.
+    let problem = problem
+        .split(" at line ")
+        .next()
+        .unwrap_or(&problem)
+        .to_owned();
+    match path.as_str() {
+        "." | "" => Error::input(problem, hint),
+        field => Error::input(format!("{field}: {problem}"), hint).with("field", field),
+    }
+}
+
+fn schema_of<R: Request>() -> Value {
+    let settings =
+        schemars::generate::SchemaSettings::draft2020_12().with(|it| it.inline_subschemas = true);
+    settings
+        .into_generator()
+        .into_root_schema_for::<R>()
+        .to_value()
+}
+
+/// A field that no request of this kind has.
+struct UnknownField {
+    path: String,
+    name: String,
+    allowed: Vec<String>,
+}
+
+impl UnknownField {
+    fn into_error(self, hint: String) -> Error {
+        let nearest = nearest(&self.name, self.allowed.iter().map(String::as_str));
+        let message = match &nearest {
+            Some(known) => format!("unknown field `{}`: did you mean `{known}`?", self.path),
+            None => format!("unknown field `{}`", self.path),
+        };
+        let mut details = Map::new();
+        details.insert("field".to_owned(), json!(self.path));
+        details.insert("nearest".to_owned(), json!(nearest));
+        details.insert("allowed".to_owned(), json!(self.allowed));
+        Error::CommandInput {
+            message,
+            hint,
+            details,
+        }
+    }
+}
+
+/// Walks the value along the schema that was generated from the decoding types, down to the
+/// first field that the schema does not know.
+fn find_unknown(value: &Value, schema: &Value, path: &str) -> Option<UnknownField> {
+    for branch in ["anyOf", "oneOf"] {
+        if let Some(branches) = schema.get(branch).and_then(Value::as_array) {
+            let fits = |branch: &&Value| {
+                branch.get("type").and_then(Value::as_str) == Some("object") && value.is_object()
+            };
+            return branches
+                .iter()
+                .filter(fits)
+                .find_map(|branch| find_unknown(value, branch, path));
+        }
+    }
+    let (Some(object), Some(properties)) = (
+        value.as_object(),
+        schema.get("properties").and_then(Value::as_object),
+    ) else {
+        return None;
+    };
+    for (name, inner) in object {
+        let path = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        let Some(known) = properties
+            .get(name)
+            .or_else(|| properties.get(&snake_case(name)))
+        else {
+            if alias_of(name).is_some_and(|field| properties.contains_key(field)) {
+                continue;
+            }
+            let allowed = properties.keys().cloned().collect();
+            return Some(UnknownField {
+                path,
+                name: name.clone(),
+                allowed,
+            });
+        };
+        if let Some(unknown) = find_unknown(inner, known, &path) {
+            return Some(unknown);
+        }
+    }
+    None
+}
+
+/// Spellings of earlier clients that are not just another case.
+fn alias_of(name: &str) -> Option<&'static str> {
+    (name == "cwd").then_some("workdir")
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for character in name.chars() {
+        if character.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(character.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// The known name that is nearest to what was typed, if any is near enough to be meant.
+pub fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let typed = snake_case(typed);
+    known
+        .map(|name| (strsim::damerau_levenshtein(&typed, name), name))
+        .filter(|(distance, name)| *distance <= name.len().max(typed.len()).div_ceil(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name.to_owned())
+}
+
+/// One value or an array of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneOrMany<T>(pub Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+            type Value = OneOrMany<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+            fn visit_str<E: serde::de::Error>(
+                self,
+                text: &str,
+            ) -> std::result::Result<Self::Value, E> {
+                T::deserialize(StrDeserializer::new(text)).map(|one| OneOrMany(vec![one]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                items: A,
+            ) -> std::result::Result<Self::Value, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(items)).map(OneOrMany)
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMany_{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}

@@ -1,0 +1,45 @@
+//! What can be asked and what is answered: one file per command.
+//!
+//! A request is decoded from JSON strictly. Nothing that was misunderstood is ever acted upon: an
+//! unknown field is refused with the nearest known name, and everything that can be checked without
+//! touching a file is checked here.
+
+mod answer;
+mod decode;
+mod logs;
+mod select;
+mod start;
+
+pub use answer::{
+    BatchAnswer, BatchItem, BatchOutcome, Lifecycle, ListAnswer, StartAnswer, Target, TaskAnswer,
+    WaitAnswer, WaitManyAnswer, WaitOutcome,
+};
+pub use decode::{MAX_PAYLOAD_BYTES, OneOrMany, decode, decode_batch, invalid, nearest};
+pub use logs::{Artifact, Events, EventsAnswer, Logs, LogsAnswer, LogsReply, LogsWithArtifact};
+pub use select::{List, Restart, Selection, Status, Stop, Until, Wait, WaitMode};
+pub use start::{IfRunning, Start};
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::error::Result;
+use crate::task::TaskId;
+
+/// The request of one command.
+pub trait Request: DeserializeOwned + JsonSchema {
+    /// The command's name.
+    const COMMAND: &'static str;
+
+    /// The one task that it is about, where it names one.
+    fn task_id(&self) -> Option<&TaskId> {
+        None
+    }
+
+    /// Checks what the types cannot express, before anything is touched.
+    ///
+    /// # Errors
+    /// [`crate::Error::CommandInput`] that names the field.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}

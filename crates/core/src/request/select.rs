@@ -1,0 +1,292 @@
+//! `status`, `list`, `wait`, `stop`, `restart`: requests that name tasks.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{OneOrMany, Request, invalid};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::task::{SignalNumber, TaskId, TaskStatus};
+
+/// Show one task.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "StatusRequest")]
+pub struct Status {
+    /// The task.
+    pub id: TaskId,
+    /// Show the values of `env`; false when left out.
+    #[serde(default, alias = "revealEnv")]
+    pub reveal_env: bool,
+}
+
+impl Request for Status {
+    const COMMAND: &'static str = "status";
+}
+
+/// Show many tasks, newest first. All filters that are given must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ListRequest")]
+pub struct List {
+    /// Only these; ids that do not exist are passed over.
+    pub ids: Option<Vec<TaskId>>,
+    /// Only tasks with one of these statuses.
+    pub status: Option<OneOrMany<TaskStatus>>,
+    /// Only tasks with this tag.
+    pub tag: Option<String>,
+    /// Only tasks with all of these tags.
+    pub tags: Option<Vec<String>>,
+    /// Only tasks of this session.
+    #[serde(alias = "parentSessionId")]
+    pub parent_session_id: Option<String>,
+    /// Only tasks with this name.
+    pub name: Option<String>,
+    /// Only tasks that run there.
+    #[serde(alias = "cwd")]
+    pub workdir: Option<PathBuf>,
+    /// At most so many; 200 when left out, 1 to 1000000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub limit: Option<usize>,
+    /// The `next` of the page before.
+    pub after: Option<String>,
+}
+
+impl List {
+    /// How many tasks an answer holds unless told.
+    pub const DEFAULT_LIMIT: usize = 200;
+    /// The largest `limit`.
+    pub const MAX_LIMIT: usize = 1_000_000;
+
+    /// Reads `after`: the creation time (milliseconds; `None` for unreadable records) and id of
+    /// the last task of the page before.
+    pub(crate) fn position(&self) -> Result<Option<(i64, TaskId)>> {
+        let Some(after) = &self.after else {
+            return Ok(None);
+        };
+        let parsed = after.split_once('/').and_then(|(moment, id)| {
+            let millis = match moment {
+                "" => i64::MIN,
+                text => Timestamp::parse(text)?.as_millis(),
+            };
+            Some((millis, TaskId::parse(id).ok()?))
+        });
+        parsed.map(Some).ok_or_else(|| {
+            invalid(
+                "after",
+                "it is not the `next` of an earlier answer",
+                "Pass `next` on as it was.",
+            )
+        })
+    }
+}
+
+impl Request for List {
+    const COMMAND: &'static str = "list";
+
+    fn check(&self) -> Result<()> {
+        if self
+            .limit
+            .is_some_and(|limit| !(1..=Self::MAX_LIMIT).contains(&limit))
+        {
+            return Err(invalid(
+                "limit",
+                "it must be from 1 to 1000000",
+                "Page with `next` and `after`.",
+            ));
+        }
+        self.position().map(|_| ())
+    }
+}
+
+/// Which tasks a command is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// One, by id.
+    One(TaskId),
+    /// Several, by id.
+    Many(Vec<TaskId>),
+    /// All that match.
+    Matching(List),
+    /// All.
+    All,
+}
+
+/// Wait until one task or several have ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "WaitRequest")]
+pub struct Wait {
+    /// The task; or one of the following.
+    pub id: Option<TaskId>,
+    /// Several tasks.
+    pub ids: Option<Vec<TaskId>>,
+    /// The tasks that have this tag now.
+    pub tag: Option<String>,
+    /// The tasks that have all of these tags now.
+    pub tags: Option<Vec<String>>,
+    /// The tasks of this session now.
+    #[serde(alias = "parentSessionId")]
+    pub parent_session_id: Option<String>,
+    /// Whether all of them must get there or any one; `all` when left out.
+    #[serde(default)]
+    pub mode: WaitMode,
+    /// Where they must get; `terminal` when left out.
+    #[serde(default)]
+    pub until: Until,
+}
+
+/// Whether all tasks must get there or any one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitMode {
+    /// All of them.
+    #[default]
+    All,
+    /// Any one.
+    Any,
+}
+
+/// Where a task must get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// It has ended.
+    #[default]
+    Terminal,
+}
+
+impl Wait {
+    /// Which tasks it is about.
+    pub(crate) fn selection(&self) -> Result<Selection> {
+        let filter = Filter {
+            tag: self.tag.as_ref(),
+            tags: self.tags.as_ref(),
+            parent_session_id: self.parent_session_id.as_ref(),
+        };
+        select("wait", self.id.as_ref(), self.ids.as_ref(), filter, false)
+    }
+}
+
+impl Request for Wait {
+    const COMMAND: &'static str = "wait";
+
+    fn check(&self) -> Result<()> {
+        self.selection().map(|_| ())
+    }
+}
+
+/// End a task, or all that a filter finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "StopRequest")]
+pub struct Stop {
+    /// The task; or one of the following filters.
+    pub id: Option<TaskId>,
+    /// The tasks with this tag.
+    pub tag: Option<String>,
+    /// The tasks with all of these tags.
+    pub tags: Option<Vec<String>>,
+    /// The tasks of this session.
+    #[serde(alias = "parentSessionId")]
+    pub parent_session_id: Option<String>,
+    /// Every task.
+    #[serde(default)]
+    pub all: bool,
+    /// The signal that asks; the task's own when left out.
+    pub signal: Option<SignalNumber>,
+    /// Milliseconds until SIGKILL; the task's own when left out.
+    #[serde(alias = "graceMs")]
+    pub grace_ms: Option<u64>,
+}
+
+impl Stop {
+    /// Which tasks it is about.
+    pub(crate) fn selection(&self) -> Result<Selection> {
+        let filter = Filter {
+            tag: self.tag.as_ref(),
+            tags: self.tags.as_ref(),
+            parent_session_id: self.parent_session_id.as_ref(),
+        };
+        select("stop", self.id.as_ref(), None, filter, self.all)
+    }
+}
+
+impl Request for Stop {
+    const COMMAND: &'static str = "stop";
+
+    fn task_id(&self) -> Option<&TaskId> {
+        self.id.as_ref()
+    }
+
+    fn check(&self) -> Result<()> {
+        self.selection().map(|_| ())
+    }
+}
+
+/// Run a task's command again under the same id.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RestartRequest")]
+pub struct Restart {
+    /// The task.
+    pub id: TaskId,
+}
+
+impl Request for Restart {
+    const COMMAND: &'static str = "restart";
+
+    fn task_id(&self) -> Option<&TaskId> {
+        Some(&self.id)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Filter<'a> {
+    tag: Option<&'a String>,
+    tags: Option<&'a Vec<String>>,
+    parent_session_id: Option<&'a String>,
+}
+
+/// Exactly one way of naming tasks must be used: a filter beside an id would be ignored.
+fn select(
+    command: &str,
+    id: Option<&TaskId>,
+    ids: Option<&Vec<TaskId>>,
+    filter: Filter<'_>,
+    all: bool,
+) -> Result<Selection> {
+    let filtered =
+        filter.tag.is_some() || filter.tags.is_some() || filter.parent_session_id.is_some();
+    let ways = [id.is_some(), ids.is_some(), filtered, all];
+    if ways.iter().filter(|&&used| used).count() != 1 {
+        let problem = if ways.contains(&true) {
+            "several ways of naming tasks exclude each other"
+        } else {
+            "no task is named"
+        };
+        return Err(invalid(
+            "id",
+            problem,
+            format!(
+                "Give {command} one of: id, ids (wait), tag/tags/parent_session_id, all (stop)."
+            ),
+        ));
+    }
+    Ok(match (id, ids) {
+        (Some(id), _) => Selection::One(id.clone()),
+        (None, Some(ids)) if ids.is_empty() => {
+            return Err(invalid("ids", "it is empty", "Name at least one task."));
+        }
+        (None, Some(ids)) => Selection::Many(ids.clone()),
+        (None, None) if all => Selection::All,
+        (None, None) => Selection::Matching(List {
+            tag: filter.tag.cloned(),
+            tags: filter.tags.cloned(),
+            parent_session_id: filter.parent_session_id.cloned(),
+            ..List::default()
+        }),
+    })
+}

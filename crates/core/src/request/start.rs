@@ -1,0 +1,221 @@
+//! `start`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Request, invalid};
+use crate::env_file::is_variable_name;
+use crate::error::Result;
+use crate::supervisor::{ID_VARIABLE, RUN_VARIABLE};
+use crate::task::{EnvVars, Leftovers, Program, StopSettings, TaskId, TaskSpec};
+
+/// Start a command in the background.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "StartRequest")]
+pub struct Start {
+    /// The id to give it; generated when left out.
+    pub id: Option<TaskId>,
+    /// A name for people, and to find it by.
+    pub name: Option<String>,
+    /// The program: a path, or a name that is looked up on the task's PATH. No shell.
+    pub command: Option<String>,
+    /// Its arguments.
+    pub args: Option<Vec<String>>,
+    /// Instead of `command` and `args`: a script for `/bin/sh -c`.
+    pub shell: Option<String>,
+    /// Where it runs; the caller's working directory when left out.
+    #[serde(alias = "cwd")]
+    pub workdir: Option<PathBuf>,
+    /// Variables set above what is inherited.
+    pub env: Option<BTreeMap<String, String>>,
+    /// Whether the caller's environment lies below `env`; true when left out.
+    #[serde(alias = "inheritEnv")]
+    pub inherit_env: Option<bool>,
+    /// A dotenv file, read at each start, between the two. Its values are never recorded.
+    #[serde(alias = "envFile")]
+    pub env_file: Option<PathBuf>,
+    /// Marks to find it by.
+    pub tags: Option<Vec<String>>,
+    /// The session that it belongs to.
+    #[serde(alias = "parentSessionId")]
+    pub parent_session_id: Option<String>,
+    /// Whether that session wants to hear of its end; false when left out.
+    #[serde(alias = "notifyOnExit")]
+    pub notify_on_exit: Option<bool>,
+    /// How it is asked to end; SIGTERM and 5000 ms when left out.
+    pub stop: Option<StopSettings>,
+    /// What becomes of processes that outlive the main one; `stop` when left out.
+    pub leftovers: Option<Leftovers>,
+    /// What happens when the id's task is running; `error` when left out.
+    #[serde(alias = "ifRunning")]
+    pub if_running: Option<IfRunning>,
+}
+
+/// What happens when the id's task is running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IfRunning {
+    /// It stays, and the answer is `TaskAlreadyRunning`.
+    #[default]
+    Error,
+    /// It stays, and is the answer.
+    Reuse,
+    /// It is stopped, then this one starts.
+    Restart,
+}
+
+impl Request for Start {
+    const COMMAND: &'static str = "start";
+
+    fn task_id(&self) -> Option<&TaskId> {
+        self.id.as_ref()
+    }
+
+    fn check(&self) -> Result<()> {
+        self.check_program()?;
+        self.check_env()?;
+        for tag in self.tags.iter().flatten() {
+            if tag.is_empty() {
+                return Err(invalid(
+                    "tags",
+                    "a tag may not be empty",
+                    "Leave the empty tag out.",
+                ));
+            }
+        }
+        for (field, path) in [("workdir", &self.workdir), ("env_file", &self.env_file)] {
+            let text = path.as_deref().map(|path| path.to_string_lossy());
+            if text.as_deref() == Some("") {
+                return Err(invalid(
+                    field,
+                    "a path may not be empty",
+                    "Leave it out, or name a path.",
+                ));
+            }
+            refuse_nul(field, text.as_deref().unwrap_or(""))?;
+        }
+        Ok(())
+    }
+}
+
+impl Start {
+    fn check_program(&self) -> Result<()> {
+        match (self.command.as_deref(), self.shell.as_deref()) {
+            (Some(""), None) => Err(invalid(
+                "command",
+                "it is empty",
+                "Name the program to execute.",
+            )),
+            (None, Some("")) => Err(invalid("shell", "it is empty", "Give the script to run.")),
+            (Some(_), Some(_)) => Err(invalid(
+                "shell",
+                "`command` and `shell` exclude each other",
+                "Give `command` with `args`, or `shell` alone.",
+            )),
+            (None, None) => Err(invalid(
+                "command",
+                "it is missing: nothing to execute",
+                "Give `command` (with `args`), or `shell` for a script.",
+            )),
+            (None, Some(_)) if self.args.is_some() => Err(invalid(
+                "args",
+                "`args` goes with `command`, not with `shell`",
+                "Put the arguments into the script, or use `command`.",
+            )),
+            (command, shell) => {
+                refuse_nul("command", command.unwrap_or(""))?;
+                refuse_nul("shell", shell.unwrap_or(""))?;
+                self.args
+                    .iter()
+                    .flatten()
+                    .try_for_each(|word| refuse_nul("args", word))
+            }
+        }
+    }
+
+    fn check_env(&self) -> Result<()> {
+        for (name, value) in self.env.iter().flatten() {
+            if !is_variable_name(name) {
+                let problem = format!("{name:?} cannot be the name of an environment variable");
+                return Err(invalid(
+                    "env",
+                    problem,
+                    "A name is not empty and holds neither `=` nor NUL.",
+                ));
+            }
+            if name == ID_VARIABLE || name == RUN_VARIABLE {
+                let problem = format!("{name} is set by background-tasks itself");
+                return Err(invalid("env", problem, "Choose another name."));
+            }
+            refuse_nul("env", value)?;
+        }
+        Ok(())
+    }
+
+    /// Resolves the request against the caller's surroundings: what is stored is absolute.
+    ///
+    /// # Errors
+    /// [`crate::Error::CommandInput`] when a path is not UTF-8 or there is no working directory.
+    pub(crate) fn resolve(self) -> Result<TaskSpec> {
+        let workdir = match &self.workdir {
+            Some(path) => absolute("workdir", path)?,
+            None => std::env::current_dir().map_err(|error| {
+                invalid(
+                    "workdir",
+                    format!("the caller's own working directory cannot be used: {error}"),
+                    "Give a workdir.",
+                )
+            })?,
+        };
+        if workdir.to_str().is_none() {
+            return Err(invalid(
+                "workdir",
+                "it is not UTF-8",
+                "Give a workdir whose path is UTF-8.",
+            ));
+        }
+        let program = match (self.command, self.shell) {
+            (Some(command), _) => Program::Direct {
+                command,
+                args: self.args.unwrap_or_default(),
+            },
+            (None, script) => Program::Shell(script.unwrap_or_default()),
+        };
+        Ok(TaskSpec {
+            name: self.name,
+            program,
+            workdir,
+            env: EnvVars(self.env.unwrap_or_default()),
+            inherit_env: self.inherit_env.unwrap_or(true),
+            env_file: self
+                .env_file
+                .map(|path| absolute("env_file", &path))
+                .transpose()?,
+            tags: self.tags.unwrap_or_default(),
+            parent_session_id: self.parent_session_id,
+            notify_on_exit: self.notify_on_exit.unwrap_or(false),
+            stop: self.stop.unwrap_or_default(),
+            leftovers: self.leftovers.unwrap_or_default(),
+        })
+    }
+}
+
+fn absolute(field: &str, path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| invalid(field, error, "Give an absolute path."))
+}
+
+/// The kernel ends every text at its first NUL: what stands behind would be lost silently.
+fn refuse_nul(field: &str, text: &str) -> Result<()> {
+    if text.contains('\0') {
+        return Err(invalid(
+            field,
+            "it holds a NUL byte",
+            "No path, argument or variable can hold NUL.",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! How small files are read and replaced.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// The on-disk format that this build writes. It reads this and older ones; a newer one is
+/// refused by name and never overwritten.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Why a stored JSON file gives no value.
+#[derive(Debug)]
+pub(crate) enum ReadFailure {
+    /// There is no such file.
+    Missing,
+    /// It is not what this program writes.
+    Corrupt(String),
+    /// A newer build wrote it.
+    Newer(u32),
+    /// It cannot be read at all.
+    Io(io::Error),
+}
+
+impl From<io::Error> for ReadFailure {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::ENOENT) => Self::Missing,
+            Some(libc::ELOOP) => Self::Corrupt("a symbolic link stands in its place".to_owned()),
+            Some(libc::EISDIR) => Self::Corrupt("a folder stands in its place".to_owned()),
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Opens a file for reading; never through a symbolic link, never waiting for a FIFO's writer.
+pub(crate) fn open_for_reading(dir: BorrowedFd<'_>, name: &str) -> io::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    Ok(File::from(openat(dir, name, flags, Mode::empty())?))
+}
+
+/// Reads a whole small file.
+pub(crate) fn read_all(dir: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(2048);
+    open_for_reading(dir, name)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Decodes a versioned JSON document.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadFailure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        // A newer format may well lack what this build expects: its version says so first.
+        match serde_json::from_slice::<Versioned>(bytes) {
+            Ok(Versioned { version }) if version > FORMAT_VERSION => ReadFailure::Newer(version),
+            _ => ReadFailure::Corrupt(error.to_string()),
+        }
+    })
+}
+
+/// Replaces a file so that a reader sees the old content or the new, never a mixture: written
+/// aside under a fixed name (one writer at a time, so no leftovers pile up), then renamed.
+pub(crate) fn write_aside(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let aside = format!("{name}.new");
+    // A leftover of a writer that was killed may be there, or something that was planted.
+    match unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(nix::errno::Errno::ENOENT) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let written = create_new(dir, &aside).and_then(|mut file| file.write_all(bytes));
+    if let Err(error) = written {
+        // A full disk: what could be written of it is of no use to anyone.
+        let _ = unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir);
+        return Err(error);
+    }
+    Ok(renameat(dir, aside.as_str(), dir, name)?)
+}
+
+/// Creates a file that must not exist, 0600.
+pub(crate) fn create_new(dir: BorrowedFd<'_>, name: &str) -> io::Result<File> {
+    let flags =
+        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    Ok(File::from(openat(
+        dir,
+        name,
+        flags,
+        Mode::S_IRUSR | Mode::S_IWUSR,
+    )?))
+}
+
+/// What stands under a name, without following a symbolic link; `None` when nothing does.
+pub(crate) fn stat(dir: impl AsFd, name: &str) -> io::Result<Option<nix::sys::stat::FileStat>> {
+    match nix::sys::stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(nix::errno::Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Whether a mode is that of a regular file.
+pub(crate) fn is_regular(stat: &nix::sys::stat::FileStat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFREG
+}

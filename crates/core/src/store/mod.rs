@@ -1,0 +1,44 @@
+//! The folder with the tasks: where everything is, who may write it, how it is read.
+//!
+//! ```text
+//! $BACKGROUND_TASKS_HOME/            0700; refused when it belongs to someone else
+//!   tasks/<id>/task.json             the record; only the holder of a lock writes it
+//!   tasks/<id>/task.prev.json        the record that a start is about to replace
+//!   tasks/<id>/want.json             what a caller wants now
+//!   tasks/<id>/end                   how a run ended, preallocated: a full disk cannot lose it
+//!   tasks/<id>/events.ndjson         journal of lifecycle events
+//!   tasks/<id>/live                  FIFO that hangs up when the task has ended
+//!   tasks/<id>/log                   hard link of logs/<id>.log
+//!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
+//!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
+//!   logs/<id>.log                    exactly what the command wrote
+//!   locks/<id>.lock                  held for moments by callers that change the task
+//!   trash/                           on its way out
+//! ```
+
+mod end;
+mod fifo;
+mod format;
+mod home;
+mod lock;
+mod observe;
+mod observed;
+mod remove;
+mod task_dir;
+mod want;
+
+pub use format::FORMAT_VERSION;
+pub use home::Home;
+pub use observed::{Condition, Observed};
+
+pub(crate) use end::EndRecord;
+pub(crate) use fifo::make_fifo;
+pub(crate) use format::{create_new, is_regular, read_all, stat, write_aside};
+pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
+pub(crate) use lock::{Holder, ShortLock, SupervisorLock, try_record_lock};
+pub(crate) use observe::{
+    ended_by_itself, failed, first_marked, observe, observe_among_others, observe_settled,
+};
+pub(crate) use remove::remove_task;
+pub(crate) use task_dir::{TaskDir, file};
+pub(crate) use want::{Verb, Want};

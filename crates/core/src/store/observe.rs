@@ -1,0 +1,297 @@
+//! What is true of a task at this moment: the one answer that every command gives.
+//!
+//! A living supervisor keeps the record true. Where there is none any more, a reader works out
+//! what the supervisor could not write; it never writes that back. Concluding that a supervisor
+//! is lost takes care, because one may be about to begin, and one may just have ended properly:
+//!
+//! 1. read the record: it says `starting` or `running`;
+//! 2. the supervisor lock is free;
+//! 3. the short lock is free (a new supervisor holds it until it has the other);
+//! 4. the supervisor lock is still free;
+//! 5. the record still has the same revision. Otherwise start over.
+
+use super::format::ReadFailure;
+use super::observed::Unreadable;
+use super::{Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TaskDir, file};
+use crate::error::{Error, Result};
+use crate::process;
+use crate::task::{
+    FailReason, KillReason, MainExit, ProcessIdentity, RunSpan, RunToken, TaskId, TaskRecord,
+    TaskState,
+};
+
+/// Observes a task as a reader does; `None` when there is no such task.
+///
+/// # Errors
+/// [`Error::Store`] when its files cannot be reached. A damaged record is no error here.
+pub(crate) fn observe(home: &Home, id: &TaskId) -> Result<Option<Observed>> {
+    Observer {
+        home,
+        id,
+        changer: false,
+    }
+    .observe()
+}
+
+/// Observes one of many tasks: one that cannot be reached is shown as damaged, so that it neither
+/// hides nor goes unseen. `None` when it is not there (any more).
+///
+/// # Errors
+/// [`Error::Store`] when it is this process that lacks descriptors or memory.
+pub(crate) fn observe_among_others(home: &Home, id: &TaskId) -> Result<Option<Observed>> {
+    match observe(home, id) {
+        Err(error) if error.retryable() => Err(error),
+        Err(error) => {
+            let observer = Observer {
+                home,
+                id,
+                changer: false,
+            };
+            Ok(Some(observer.unreadable(error.to_string(), None)))
+        }
+        found => found,
+    }
+}
+
+/// Observes a task under its short lock, when nobody else can be changing it.
+///
+/// # Errors
+/// As [`observe`].
+pub(crate) fn observe_settled(
+    home: &Home,
+    id: &TaskId,
+    _lock: &ShortLock,
+) -> Result<Option<Observed>> {
+    Observer {
+        home,
+        id,
+        changer: true,
+    }
+    .observe()
+}
+
+struct Observer<'a> {
+    home: &'a Home,
+    id: &'a TaskId,
+    changer: bool,
+}
+
+impl Observer<'_> {
+    fn observe(&self) -> Result<Option<Observed>> {
+        loop {
+            let Some(dir) = self.home.task_dir(self.id)? else {
+                return Ok(None);
+            };
+            let record = match dir.read_record() {
+                Ok(record) if record.id == *self.id => record,
+                Ok(record) => {
+                    let problem = format!("task.json speaks of another task, {}", record.id);
+                    return Ok(Some(self.unreadable(problem, None)));
+                }
+                // The record is written before any supervisor begins.
+                Err(ReadFailure::Missing) if dir.exists(file::SUPERVISOR_LOCK) => {
+                    return Ok(Some(
+                        self.unreadable("task.json is missing".to_owned(), None),
+                    ));
+                }
+                // A caller was killed before it had written anything: there is no task yet.
+                Err(ReadFailure::Missing) => return Ok(None),
+                Err(ReadFailure::Corrupt(problem)) => {
+                    return Ok(Some(
+                        self.unreadable(format!("task.json is damaged: {problem}"), None),
+                    ));
+                }
+                Err(ReadFailure::Newer(version)) => {
+                    let problem = format!(
+                        "task.json has format {version}, this build reads up to {}: update background-tasks",
+                        super::FORMAT_VERSION
+                    );
+                    return Ok(Some(self.unreadable(problem, Some(version))));
+                }
+                Err(ReadFailure::Io(error)) => {
+                    return Err(self.home.error(
+                        "read",
+                        &format!("tasks/{}/task.json", self.id),
+                        error,
+                    ));
+                }
+            };
+            if let Some(observed) = self.judge(&dir, record)? {
+                return Ok(Some(observed));
+            }
+        }
+    }
+
+    /// `None` when the task changed meanwhile and must be read again.
+    fn judge(&self, dir: &TaskDir, mut record: TaskRecord) -> Result<Option<Observed>> {
+        let ended = |record: &TaskRecord| record.facts.state.status().is_terminal();
+        if ended(&record) || self.believe_end(dir, &mut record) && ended(&record) {
+            return Ok(Some(self.readable(record, Condition::Ended)));
+        }
+        match self.holder(dir)? {
+            Holder::Supervisor(pid) => {
+                return Ok(Some(self.readable(record, Condition::Supervised(pid))));
+            }
+            Holder::Elsewhere => {
+                return Ok(Some(self.readable(record, Condition::SupervisedElsewhere)));
+            }
+            Holder::Nobody => {}
+        }
+        if !self.changer {
+            if !ShortLock::is_free(self.home, self.id)? {
+                return Ok(self
+                    .unchanged(dir, &record)
+                    .then(|| self.readable(record, Condition::Changing)));
+            }
+            if self.holder(dir)? != Holder::Nobody {
+                return Ok(None);
+            }
+        }
+        if !self.unchanged(dir, &record) {
+            return Ok(None);
+        }
+        let condition = self.conclude(dir, &mut record)?;
+        Ok(Some(self.readable(record, condition)))
+    }
+
+    fn holder(&self, dir: &TaskDir) -> Result<Holder> {
+        SupervisorLock::holder(dir).map_err(|error| {
+            self.home
+                .error("ask for the lock of", &format!("tasks/{}", self.id), error)
+        })
+    }
+
+    /// A valid end of this very run outranks the record: on a full disk only the end is written.
+    fn believe_end(&self, dir: &TaskDir, record: &mut TaskRecord) -> bool {
+        dir.read_end()
+            .is_some_and(|end| end.complete(&mut record.facts))
+    }
+
+    fn unchanged(&self, dir: &TaskDir, record: &TaskRecord) -> bool {
+        let same = |now: TaskRecord| {
+            now.facts.revision == record.facts.revision
+                && now.facts.generation == record.facts.generation
+        };
+        let ended = || {
+            dir.read_end()
+                .is_some_and(|end| end.complete(&mut record.facts.clone()))
+        };
+        dir.read_record().is_ok_and(same) && !ended()
+    }
+
+    /// No supervisor, and nobody about to be one: what has become of the command?
+    fn conclude(&self, dir: &TaskDir, record: &mut TaskRecord) -> Result<Condition> {
+        let boot = process::boot_id().map_err(|error| Error::Internal {
+            message: format!("this boot has no name: {error}"),
+        })?;
+        let facts = &mut record.facts;
+        if facts.boot_id != boot {
+            let problem = "the machine was started anew while the task ran".to_owned();
+            facts.state = failed(&facts.state, FailReason::HostRebooted, problem);
+            return Ok(Condition::Lost);
+        }
+        match &facts.state {
+            TaskState::Running { main, .. } if process::is_alive(main) => {
+                Ok(Condition::Unsupervised)
+            }
+            TaskState::Running {
+                main_exit: Some(exit),
+                started_at,
+                ..
+            } => {
+                if first_marked(&facts.run_token).is_some() {
+                    return Ok(Condition::Unsupervised);
+                }
+                let span = RunSpan {
+                    started_at: *started_at,
+                    exited_at: None,
+                    duration_ms: None,
+                };
+                facts.state = ended_by_itself(*exit, span);
+                Ok(Condition::Lost)
+            }
+            TaskState::Starting => {
+                // Killed between executing the command and recording it: the command may live.
+                if let Some(main) = first_marked(&facts.run_token) {
+                    facts.state = TaskState::Running {
+                        main,
+                        started_at: facts.updated_at,
+                        main_exit: None,
+                    };
+                    return Ok(Condition::Unsupervised);
+                }
+                facts.state = failed(&facts.state, FailReason::SupervisorLost, lost_problem(dir));
+                Ok(Condition::Lost)
+            }
+            _ => {
+                facts.state = failed(&facts.state, FailReason::SupervisorLost, lost_problem(dir));
+                Ok(Condition::Lost)
+            }
+        }
+    }
+
+    fn readable(&self, record: TaskRecord, condition: Condition) -> Observed {
+        Observed {
+            id: self.id.clone(),
+            condition,
+            record: Ok(record),
+            log_path: self.home.log_path(self.id),
+        }
+    }
+
+    fn unreadable(&self, problem: String, newer: Option<u32>) -> Observed {
+        Observed {
+            id: self.id.clone(),
+            condition: Condition::Unreadable,
+            record: Err(Unreadable { problem, newer }),
+            log_path: self.home.log_path(self.id),
+        }
+    }
+}
+
+fn lost_problem(dir: &TaskDir) -> String {
+    match dir.read_panic() {
+        Some(panic) => format!("its supervisor broke: {panic}"),
+        None => "its supervisor was killed before it could record the end, and the command is gone"
+            .to_owned(),
+    }
+}
+
+/// The oldest living process that carries the mark of a run.
+pub(crate) fn first_marked(token: &RunToken) -> Option<ProcessIdentity> {
+    let variable = crate::supervisor::run_variable(token);
+    process::all_pids()
+        .into_iter()
+        .filter(|&pid| process::environment_holds(pid, &variable))
+        .filter_map(process::identify)
+        .min_by_key(|process| (process.start_time, process.pid))
+}
+
+/// The state of a task whose main process ended without being asked to.
+pub(crate) fn ended_by_itself(exit: MainExit, span: RunSpan) -> TaskState {
+    match exit {
+        MainExit::Code(exit_code) => TaskState::Exited { exit_code, span },
+        MainExit::Signal(_) => TaskState::Killed {
+            reason: KillReason::Signalled,
+            exit: Some(exit),
+            span: Some(span),
+        },
+    }
+}
+
+/// The state of a task that could not be kept, with what is known of its last run.
+pub(crate) fn failed(before: &TaskState, reason: FailReason, problem: String) -> TaskState {
+    let span = match before {
+        TaskState::Running { started_at, .. } => Some(RunSpan {
+            started_at: *started_at,
+            exited_at: None,
+            duration_ms: None,
+        }),
+        _ => None,
+    };
+    TaskState::Failed {
+        reason,
+        problem,
+        span,
+    }
+}

@@ -1,0 +1,110 @@
+//! One task's folder, held by descriptor.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
+
+use super::format::{self, ReadFailure, decode, read_all, write_aside};
+use super::{EndRecord, Want};
+use crate::task::TaskRecord;
+
+/// Every file name of a task's folder.
+pub(crate) mod file {
+    pub(crate) const RECORD: &str = "task.json";
+    pub(crate) const PREVIOUS_RECORD: &str = "task.prev.json";
+    pub(crate) const WANT: &str = "want.json";
+    pub(crate) const END: &str = "end";
+    pub(crate) const EVENTS: &str = "events.ndjson";
+    pub(crate) const LIVE: &str = "live";
+    pub(crate) const LOG: &str = "log";
+    pub(crate) const NEXT_LOG: &str = "log.next";
+    pub(crate) const SUPERVISOR_LOCK: &str = "supervisor.lock";
+    pub(crate) const PANIC: &str = "supervisor.panic";
+}
+
+/// An open folder of a task.
+#[derive(Debug)]
+pub(crate) struct TaskDir {
+    fd: OwnedFd,
+}
+
+const FLAGS: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_NOFOLLOW);
+
+impl TaskDir {
+    /// Opens the folder under a name relative to `dir`, never through a symbolic link.
+    pub(crate) fn open_at(dir: BorrowedFd<'_>, name: &str) -> Result<Self, Errno> {
+        let fd = openat(dir, name, FLAGS, Mode::empty())?;
+        Ok(Self { fd })
+    }
+
+    /// Opens the folder under an absolute path.
+    pub(crate) fn open_path(path: &std::path::Path) -> Result<Self, Errno> {
+        let fd = open(path, FLAGS, Mode::empty())?;
+        Ok(Self { fd })
+    }
+
+    /// Opens the folder in which this process is.
+    pub(crate) fn open_current() -> Result<Self, Errno> {
+        let fd = open(".", FLAGS, Mode::empty())?;
+        Ok(Self { fd })
+    }
+
+    /// The record as it is stored, whatever has become of its supervisor.
+    pub(crate) fn read_record(&self) -> Result<TaskRecord, ReadFailure> {
+        decode(&read_all(self.fd.as_fd(), file::RECORD)?)
+    }
+
+    /// Replaces the record. Whoever calls this holds the task's short lock while no supervisor
+    /// has taken over, or its supervisor lock.
+    pub(crate) fn write_record(&self, record: &TaskRecord) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(record)?;
+        bytes.push(b'\n');
+        write_aside(self.fd.as_fd(), file::RECORD, &bytes)
+    }
+
+    /// The preallocated record of an end, when it holds a valid one (of whatever run).
+    pub(crate) fn read_end(&self) -> Option<EndRecord> {
+        EndRecord::decode(&read_all(self.fd.as_fd(), file::END).ok()?)
+    }
+
+    /// The latest wish, when there is a readable one (for whatever run).
+    pub(crate) fn read_want(&self) -> Option<Want> {
+        decode(&read_all(self.fd.as_fd(), file::WANT).ok()?).ok()
+    }
+
+    /// Replaces the wish. Whoever calls this holds the task's short lock.
+    pub(crate) fn write_want(&self, want: &Want) -> io::Result<()> {
+        write_aside(self.fd.as_fd(), file::WANT, &serde_json::to_vec(want)?)
+    }
+
+    /// What a supervisor of this task said when it broke.
+    pub(crate) fn read_panic(&self) -> Option<String> {
+        let bytes = read_all(self.fd.as_fd(), file::PANIC).ok()?;
+        Some(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+    }
+
+    /// Whether anything stands under this name.
+    pub(crate) fn exists(&self, name: &str) -> bool {
+        !matches!(format::stat(&self.fd, name), Ok(None))
+    }
+
+    /// Size of a file in bytes, 0 when there is none.
+    pub(crate) fn size_of(&self, name: &str) -> u64 {
+        match format::stat(&self.fd, name) {
+            Ok(Some(stat)) => u64::try_from(stat.st_size).unwrap_or(0),
+            _ => 0,
+        }
+    }
+}
+
+impl AsFd for TaskDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -1,0 +1,63 @@
+//! What a caller wants of a living task: intent, kept apart from fact.
+
+use serde::{Deserialize, Serialize};
+
+use super::FORMAT_VERSION;
+use crate::task::{Facts, Generation, StopSettings};
+
+/// The content of `want.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Want {
+    version: u32,
+    generation: Generation,
+    run: u32,
+    /// Counts up with every wish of the generation.
+    pub seq: u64,
+    /// What is wanted.
+    pub verb: Verb,
+}
+
+/// What can be wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verb {
+    /// End the task.
+    Stop(StopSettings),
+    /// End this run; a successor that is already waiting for the lock begins the next.
+    Restart(StopSettings),
+}
+
+impl Want {
+    /// The next wish after `previous`, for the run that `facts` speak of. A stop that is less
+    /// harsh than the one that is already wanted gives way to it.
+    pub(crate) fn next(facts: &Facts, previous: Option<Want>, verb: Verb) -> Self {
+        let previous = previous.filter(|want| want.is_for(facts));
+        let seq = previous.as_ref().map_or(facts.wish_done, |want| want.seq) + 1;
+        let verb = match (previous.map(|want| want.verb), verb) {
+            (Some(Verb::Stop(old)), Verb::Stop(new)) => Verb::Stop(harsher(old, new)),
+            (_, verb) => verb,
+        };
+        Self {
+            version: FORMAT_VERSION,
+            generation: facts.generation.clone(),
+            run: facts.run,
+            seq,
+            verb,
+        }
+    }
+
+    /// Whether it speaks of this very run; a wish for another is ignored.
+    pub(crate) fn is_for(&self, facts: &Facts) -> bool {
+        self.generation == facts.generation && self.run == facts.run
+    }
+}
+
+/// SIGKILL beats every other signal; otherwise the newer signal is sent, and the shorter grace
+/// holds.
+fn harsher(old: StopSettings, new: StopSettings) -> StopSettings {
+    let kill = crate::task::SignalNumber::KILL;
+    StopSettings {
+        signal: if old.signal == kill { kill } else { new.signal },
+        grace_ms: old.grace_ms.min(new.grace_ms),
+    }
+}

@@ -1,0 +1,244 @@
+//! Carrying out what the machine decides, and telling it what has happened.
+
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::ledger::Ledger;
+use super::machine::{Action, Event, Exit, Settings, State, step};
+use super::signals::{Heard, Signals};
+use super::tree::Tree;
+use crate::clock::Deadline;
+use crate::process;
+use crate::store::Verb;
+use crate::task::{MainExit, ProcessIdentity, SignalNumber};
+
+/// Between two sweeps of SIGKILL: SIGCHLD ends it earlier.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// The pause doubles up to this: what survives SIGKILL for long sleeps in the kernel.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// How often a tree is looked at whose end the kernel does not tell us. Only while it is ending.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// A supervisor at work on one run.
+pub(crate) struct Chores<'a> {
+    pub ledger: &'a mut Ledger,
+    pub signals: &'a mut Signals,
+    state: State,
+    settings: Settings,
+    tree: Tree,
+    main: Option<ProcessIdentity>,
+    grace: Deadline,
+    sweep: Option<(Deadline, Duration)>,
+}
+
+impl<'a> Chores<'a> {
+    /// For a run that we executed ourselves.
+    pub(crate) fn own(
+        ledger: &'a mut Ledger,
+        signals: &'a mut Signals,
+        main: ProcessIdentity,
+    ) -> Self {
+        Self::new(ledger, signals, Tree::own(main), Some(main))
+    }
+
+    /// For a run whose supervisor is lost.
+    pub(crate) fn adopted(ledger: &'a mut Ledger, signals: &'a mut Signals) -> Self {
+        let facts = &ledger.record.facts;
+        let main = facts.state.main().copied().filter(process::is_alive);
+        let tree = Tree::foreign(main, &facts.run_token);
+        Self::new(ledger, signals, tree, main)
+    }
+
+    fn new(
+        ledger: &'a mut Ledger,
+        signals: &'a mut Signals,
+        tree: Tree,
+        main: Option<ProcessIdentity>,
+    ) -> Self {
+        let spec = &ledger.record.spec;
+        let settings = Settings {
+            leftovers: spec.leftovers,
+            stop: spec.stop,
+        };
+        Self {
+            ledger,
+            signals,
+            state: State::Running,
+            settings,
+            tree,
+            main,
+            grace: Deadline::NEVER,
+            sweep: None,
+        }
+    }
+
+    /// Tells the machine what has happened and does what it decides.
+    pub(crate) fn happen(&mut self, event: Event) {
+        let (next, actions) = step(self.settings, self.state, event);
+        self.state = next;
+        for action in actions {
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::RecordLingering(exit) => self.ledger.lingering(exit),
+            Action::RecordEnd(exit) => self.ledger.ended(exit),
+            Action::RecordStopped(exit) => self.ledger.stopped(exit),
+            Action::RecordRestarting(exit) => self.ledger.restarting(exit),
+            Action::NoteStopRequest(stop) => self.ledger.note_stop_request(stop),
+            Action::SignalTree(signal) => self.tree.signal(signal),
+            Action::LimitGrace(ms) => {
+                self.grace = self
+                    .grace
+                    .sooner(Deadline::after(Duration::from_millis(ms)));
+            }
+            Action::KillTree => {
+                self.grace = Deadline::NEVER;
+                self.sweep = Some((Deadline::after(Duration::ZERO), FIRST_PAUSE));
+            }
+            Action::Leave => self.sweep = None,
+        }
+    }
+
+    /// Looks after the run until the machine says that nothing is left to do.
+    pub(crate) fn see_through(&mut self) -> std::io::Result<()> {
+        while self.state != State::Ended {
+            let deadline = self.next_deadline();
+            let heard = self.signals.wait(deadline)?;
+            self.attend_to(heard);
+        }
+        Ok(())
+    }
+
+    fn next_deadline(&self) -> Deadline {
+        let sweep = self.sweep.map_or(Deadline::NEVER, |(at, _)| at);
+        let look = if self.state != State::Running && !self.tree.is_told_by_kernel() {
+            Deadline::after(LOOK_AGAIN)
+        } else {
+            Deadline::NEVER
+        };
+        self.grace.sooner(sweep).sooner(look)
+    }
+
+    fn is_waiting_for_tree(&self) -> bool {
+        matches!(self.state, State::Lingering { .. } | State::Clearing { .. })
+    }
+
+    /// Ends first: an end that has already happened outranks a wish that arrives with it.
+    fn attend_to(&mut self, heard: Heard) {
+        let waited_for_tree = self.is_waiting_for_tree();
+        let mut gone = false;
+        if heard.child {
+            let reaped = self.reap();
+            gone = reaped.nothing_left;
+            if let Some(exit) = reaped.main {
+                self.main = None;
+                let alone = gone || self.tree.is_gone();
+                self.happen(Event::MainEnded {
+                    exit: Some(exit),
+                    alone,
+                });
+            }
+        }
+        if self.has_foreign_main_ended() {
+            self.main = None;
+            let alone = self.tree.is_gone();
+            self.happen(Event::MainEnded { exit: None, alone });
+        }
+        if waited_for_tree && (gone || self.tree.is_gone()) {
+            self.happen(Event::TreeGone);
+        }
+        if heard.wish {
+            let wish = self.read_wish();
+            self.happen(wish);
+        }
+        if self.grace.has_passed() {
+            self.grace = Deadline::NEVER;
+            self.happen(Event::GraceOver);
+        }
+        self.sweep_if_due();
+    }
+
+    /// A main process that is not our child ends without a word to us.
+    fn has_foreign_main_ended(&self) -> bool {
+        self.tree.is_foreign() && self.main.is_some_and(|main| !process::is_alive(&main))
+    }
+
+    fn sweep_if_due(&mut self) {
+        if let Some((at, pause)) = self.sweep
+            && at.has_passed()
+        {
+            self.tree.kill();
+            self.sweep = Some((Deadline::after(pause), (pause * 2).min(LONGEST_PAUSE)));
+        }
+    }
+
+    /// What `want.json` says, if it is news for this run; else SIGTERM means what it always means.
+    fn read_wish(&mut self) -> Event {
+        let facts = &mut self.ledger.record.facts;
+        let news = self
+            .ledger
+            .dir
+            .read_want()
+            .filter(|want| want.is_for(facts) && want.seq > facts.wish_done);
+        match news {
+            Some(want) => {
+                facts.wish_done = want.seq;
+                match want.verb {
+                    Verb::Stop(stop) => Event::Stop(stop),
+                    Verb::Restart(stop) => Event::Restart(stop),
+                }
+            }
+            None => Event::Stop(self.settings.stop),
+        }
+    }
+
+    /// Takes in every child that has ended. As a subreaper we get those of others too.
+    fn reap(&mut self) -> Reaped {
+        let mut main = None;
+        loop {
+            match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => {
+                    return Reaped {
+                        main,
+                        nothing_left: false,
+                    };
+                }
+                Ok(status) => {
+                    let ended = status.pid().map(Pid::as_raw);
+                    if ended.is_some() && ended == self.main.map(|main| main.pid) {
+                        main = exit_of(status);
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                // ECHILD: no child is left, and so nothing of the task.
+                Err(_) => {
+                    return Reaped {
+                        main,
+                        nothing_left: true,
+                    };
+                }
+            }
+        }
+    }
+}
+
+struct Reaped {
+    main: Exit,
+    nothing_left: bool,
+}
+
+fn exit_of(status: WaitStatus) -> Exit {
+    match status {
+        WaitStatus::Exited(_, code) => Some(MainExit::Code(code)),
+        WaitStatus::Signaled(_, signal, _) => {
+            SignalNumber::from_number(signal as i32).map(MainExit::Signal)
+        }
+        _ => None,
+    }
+}

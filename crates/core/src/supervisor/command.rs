@@ -1,0 +1,194 @@
+//! Executing the command: environment, PATH lookup, descriptors.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{AccessFlags, faccessat};
+
+use super::handshake::SpawnFailure;
+use super::launch::errno_of;
+use super::{ID_VARIABLE, RUN_VARIABLE};
+use crate::env_file;
+use crate::error::SpawnStep;
+use crate::process::{self, SignalMask, Spawn};
+use crate::store::Home;
+use crate::task::{ProcessIdentity, Program, RunToken, TaskId, TaskSpec};
+
+/// PATH where a task has none; the default of execvp(3) in common C libraries.
+const DEFAULT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
+
+/// A command about to be executed.
+pub(crate) struct Command<'a> {
+    pub home: &'a Home,
+    pub id: &'a TaskId,
+    pub spec: &'a TaskSpec,
+    pub token: &'a RunToken,
+}
+
+type Environment = BTreeMap<OsString, OsString>;
+
+impl Command<'_> {
+    /// Opens what the command begins with, each its own step, so that a failure names it.
+    pub(crate) fn open_workdir(&self) -> Result<OwnedFd, SpawnFailure> {
+        let path = &self.spec.workdir;
+        let failure = |errno| SpawnFailure::new(SpawnStep::Workdir, path.to_string_lossy(), errno);
+        // Entering needs no permission to read; O_PATH asks for none.
+        #[cfg(target_os = "linux")]
+        let access = OFlag::O_PATH;
+        #[cfg(not(target_os = "linux"))]
+        let access = OFlag::O_RDONLY;
+        let flags = access | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let dir = open(path, flags, Mode::empty()).map_err(failure)?;
+        faccessat(&dir, ".", AccessFlags::X_OK, AtFlags::AT_EACCESS).map_err(failure)?;
+        Ok(dir)
+    }
+
+    /// Executes the command with `log` as its output.
+    pub(crate) fn execute(
+        &self,
+        workdir: &OwnedFd,
+        log: &File,
+    ) -> Result<ProcessIdentity, SpawnFailure> {
+        let environment = self.environment()?;
+        let (name, argv) = self.argv()?;
+        let program = resolve(&name, &environment, workdir)
+            .map_err(|errno| SpawnFailure::new(SpawnStep::Exec, name.clone(), errno))?;
+        let failure = |errno| exec_failure(&name, &program, workdir, errno);
+        let null = open(
+            "/dev/null",
+            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|errno| SpawnFailure::new(SpawnStep::Stdin, "/dev/null", errno))?;
+        let env = as_variables(&environment).map_err(failure)?;
+        let pid = Spawn {
+            program: &program,
+            argv: &argv,
+            env: &env,
+            workdir: workdir.as_fd(),
+            descriptors: &[(null.as_fd(), 0), (log.as_fd(), 1), (log.as_fd(), 2)],
+            mask: SignalMask::Empty,
+        }
+        .run()
+        .map_err(failure)?;
+        Ok(process::identify_child(pid))
+    }
+
+    fn argv(&self) -> Result<(String, Vec<CString>), SpawnFailure> {
+        let words: Vec<&str> = match &self.spec.program {
+            Program::Direct { command, args } => [command.as_str()]
+                .into_iter()
+                .chain(args.iter().map(String::as_str))
+                .collect(),
+            Program::Shell(script) => vec!["/bin/sh", "-c", script],
+        };
+        let name = words[0].to_owned();
+        let argv = words
+            .into_iter()
+            .map(CString::new)
+            .collect::<Result<_, _>>();
+        let argv =
+            argv.map_err(|_| SpawnFailure::new(SpawnStep::Exec, name.clone(), Errno::EINVAL))?;
+        Ok((name, argv))
+    }
+
+    /// What is inherited, then the env file, then `env`, then what is ours.
+    fn environment(&self) -> Result<Environment, SpawnFailure> {
+        let mut environment = Environment::new();
+        if self.spec.inherit_env {
+            environment.extend(std::env::vars_os());
+        }
+        let home = OsString::from(self.home.path());
+        environment.insert(crate::store::HOME_VARIABLE.into(), home);
+        if let Some(path) = &self.spec.env_file {
+            let failure =
+                |errno| SpawnFailure::new(SpawnStep::EnvFile, path.to_string_lossy(), errno);
+            let text = std::fs::read_to_string(path).map_err(|error| failure(errno_of(&error)))?;
+            let variables = env_file::parse(&text)
+                .map_err(|problem| failure(Errno::EINVAL).explained(problem.to_string()))?;
+            environment.extend(
+                variables
+                    .into_iter()
+                    .map(|(name, value)| (name.into(), value.into())),
+            );
+        }
+        for (name, value) in &self.spec.env.0 {
+            environment.insert(name.into(), value.into());
+        }
+        environment.insert(ID_VARIABLE.into(), self.id.as_str().into());
+        environment.insert(RUN_VARIABLE.into(), self.token.as_str().into());
+        Ok(environment)
+    }
+}
+
+fn as_variables(environment: &Environment) -> Result<Vec<CString>, Errno> {
+    environment
+        .iter()
+        .map(|(name, value)| {
+            let mut variable = name.clone().into_vec();
+            variable.push(b'=');
+            variable.extend(value.as_bytes());
+            CString::new(variable).map_err(|_| Errno::EINVAL)
+        })
+        .collect()
+}
+
+/// Finds the program as execvp(3) would, but on the PATH that the *command* gets and from its
+/// working directory. Like there, a match that may not be executed is remembered while the
+/// search goes on.
+fn resolve(name: &str, environment: &Environment, workdir: &OwnedFd) -> Result<CString, Errno> {
+    let as_text = |path: &OsStr| CString::new(path.as_bytes()).map_err(|_| Errno::EINVAL);
+    if name.contains('/') {
+        return as_text(OsStr::new(name));
+    }
+    let path = environment
+        .get(OsStr::new("PATH"))
+        .map_or(OsStr::new(DEFAULT_PATH), OsString::as_os_str);
+    let mut verdict = Errno::ENOENT;
+    for folder in std::env::split_paths(path) {
+        // An empty entry means the working directory.
+        let candidate = if folder.as_os_str().is_empty() {
+            Path::new(".").join(name)
+        } else {
+            folder.join(name)
+        };
+        match is_executable(workdir, &candidate) {
+            Ok(()) => return as_text(candidate.as_os_str()),
+            Err(Errno::EACCES) => verdict = Errno::EACCES,
+            Err(_) => {}
+        }
+    }
+    Err(verdict)
+}
+
+fn is_executable(workdir: &OwnedFd, candidate: &Path) -> Result<(), Errno> {
+    faccessat(workdir, candidate, AccessFlags::X_OK, AtFlags::AT_EACCESS)?;
+    let stat = nix::sys::stat::fstatat(workdir, candidate, AtFlags::empty())?;
+    // A folder on PATH "may be executed" too, for entering it.
+    if stat.st_mode & libc::S_IFMT == libc::S_IFREG {
+        Ok(())
+    } else {
+        Err(Errno::EACCES)
+    }
+}
+
+/// `ENOENT` from an exec of a file that is there speaks of the interpreter in its first line.
+fn exec_failure(name: &str, program: &CString, workdir: &OwnedFd, errno: Errno) -> SpawnFailure {
+    let failure = SpawnFailure::new(SpawnStep::Exec, name, errno);
+    let path = Path::new(OsStr::from_bytes(program.as_bytes()));
+    let is_there = faccessat(workdir, path, AccessFlags::F_OK, AtFlags::empty()).is_ok();
+    match errno {
+        Errno::ENOENT if is_there => failure.explained(
+            "the file is there, but the interpreter that its first line (or its ELF header) names is not",
+        ),
+        Errno::ENOEXEC => failure.explained("it is neither a program for this machine nor a script with a #! line"),
+        _ => failure,
+    }
+}

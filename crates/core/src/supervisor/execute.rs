@@ -1,0 +1,167 @@
+//! Executing the command of a run: everything that can fail is tried in an order in which each
+//! failure can be undone, and named.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+
+use super::command::Command;
+use super::handshake::{Answer, SpawnFailure, tell};
+use super::launch::errno_of;
+use super::ledger::Ledger;
+use super::log_file::LogPlace;
+use super::tree::Tree;
+use crate::error::SpawnStep;
+use crate::store::{Home, file};
+use crate::task::ProcessIdentity;
+
+/// What is to be undone when the command cannot be executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Undo {
+    /// The task is new: nothing of it stays.
+    Remove,
+    /// There was a record, and it stays as it was.
+    Restore,
+    /// The run before is over; the failure is how the task ended.
+    Record,
+}
+
+/// Which log a run writes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LogSource {
+    /// A new one: the first run of a generation.
+    Anew,
+    /// The one that is there.
+    Present,
+}
+
+/// A run about to be executed.
+pub(super) struct Execution<'a> {
+    pub home: &'a Home,
+    pub ledger: &'a mut Ledger,
+}
+
+impl Execution<'_> {
+    /// Executes the present run and tells the caller what became of it. `None`: it could not be,
+    /// and what `undo` says has been done.
+    pub(super) fn run(
+        mut self,
+        log: LogSource,
+        undo: Undo,
+        handshake: &mut Option<OwnedFd>,
+    ) -> Option<ProcessIdentity> {
+        match self.try_execute(log) {
+            Ok(main) => {
+                tell(
+                    handshake,
+                    &Answer::Ready(Box::new(self.ledger.record.facts.clone())),
+                );
+                Some(main)
+            }
+            Err(failure) => {
+                self.undo(undo, &failure);
+                tell(handshake, &Answer::Failed(failure));
+                None
+            }
+        }
+    }
+
+    fn try_execute(&mut self, source: LogSource) -> Result<ProcessIdentity, SpawnFailure> {
+        let workdir = self.command().open_workdir()?;
+        let (log, log_offset) = self
+            .open_log(source)
+            .map_err(|error| self.log_failure(&error))?;
+        self.ledger
+            .allocate_end()
+            .map_err(|error| record_failure(&error))?;
+        let main = self.command().execute(&workdir, &log)?;
+        let settled = match source {
+            LogSource::Anew => self.log_place().put_in_place(),
+            LogSource::Present => Ok(()),
+        };
+        if let Err(error) = settled {
+            end_unrecorded(main);
+            return Err(self.log_failure(&error));
+        }
+        if let Err(error) = self.ledger.running(main, log_offset) {
+            end_unrecorded(main);
+            return Err(record_failure(&error));
+        }
+        Ok(main)
+    }
+
+    fn command(&self) -> Command<'_> {
+        let record = &self.ledger.record;
+        Command {
+            home: self.home,
+            id: &record.id,
+            spec: &record.spec,
+            token: &record.facts.run_token,
+        }
+    }
+
+    fn log_place(&self) -> LogPlace<'_> {
+        LogPlace {
+            home: self.home,
+            dir: &self.ledger.dir,
+            id: &self.ledger.record.id,
+        }
+    }
+
+    /// The log, and how long it is before the command writes to it.
+    fn open_log(&self, source: LogSource) -> io::Result<(File, u64)> {
+        let log = match source {
+            LogSource::Anew => self.log_place().create_aside(),
+            LogSource::Present => self.log_place().open_present(),
+        }?;
+        let length = log.metadata()?.len();
+        Ok((log, length))
+    }
+
+    fn log_failure(&self, error: &io::Error) -> SpawnFailure {
+        let name = Home::log_name(&self.ledger.record.id);
+        SpawnFailure::new(SpawnStep::Log, name, errno_of(error))
+    }
+
+    fn undo(&mut self, undo: Undo, failure: &SpawnFailure) {
+        let _ = self.log_place().discard_aside();
+        match undo {
+            Undo::Remove => {
+                let _ = crate::store::remove_task(self.home, &self.ledger.record.id);
+            }
+            Undo::Restore => {
+                self.ledger.restore_previous();
+            }
+            Undo::Record => {
+                let errno = Errno::from_raw(failure.errno);
+                self.ledger.failed_to_start(format!(
+                    "the next run could not be executed: {} `{}`: {} ({errno:?})",
+                    failure.step.as_str(),
+                    failure.subject,
+                    errno.desc()
+                ));
+            }
+        }
+    }
+}
+
+fn record_failure(error: &io::Error) -> SpawnFailure {
+    SpawnFailure::new(SpawnStep::Record, file::RECORD, errno_of(error))
+}
+
+/// Ends a command that was executed but could not be put on record: nothing could tell of it
+/// later, so better not at all.
+fn end_unrecorded(main: ProcessIdentity) {
+    let tree = Tree::own(main);
+    loop {
+        tree.kill();
+        match waitpid(Pid::from_raw(-1), None) {
+            Ok(_) | Err(Errno::EINTR) if !tree.is_gone() => {}
+            _ => return,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Everything that a supervisor puts on record. It is the only writer while it lives.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use crate::clock::{Stopwatch, Timestamp};
+use crate::event::{EventData, Journal};
+use crate::store::{EndRecord, TaskDir, ended_by_itself, failed, file};
+use crate::task::{
+    FailReason, KillReason, MainExit, ProcessIdentity, RunSpan, RunToken, StopSettings, TaskRecord,
+    TaskState,
+};
+
+/// The record, the journal, the preallocated end, and the FIFO that tells of the end.
+pub(crate) struct Ledger {
+    pub dir: TaskDir,
+    pub record: TaskRecord,
+    journal: Journal,
+    end: Option<File>,
+    /// Set when this process executed the present run.
+    running_for: Option<Stopwatch>,
+    live: Option<OwnedFd>,
+}
+
+impl Ledger {
+    pub(crate) fn open(dir: TaskDir, record: TaskRecord, journal: Journal, live: OwnedFd) -> Self {
+        Self {
+            dir,
+            record,
+            journal,
+            end: None,
+            running_for: None,
+            live: Some(live),
+        }
+    }
+
+    /// Allocates the file in which the end of the run will be told, before the run begins.
+    pub(crate) fn allocate_end(&mut self) -> io::Result<()> {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        let end = File::from(openat(&self.dir, file::END, flags, mode)?);
+        EndRecord::preallocate(&end)?;
+        self.end = Some(end);
+        Ok(())
+    }
+
+    /// The command has been executed. `log_offset`: how long the log was before.
+    pub(crate) fn running(&mut self, main: ProcessIdentity, log_offset: u64) -> io::Result<()> {
+        self.running_for = Some(Stopwatch::start());
+        let run = self.record.facts.run;
+        let started = EventData::Started { pid: main.pid, run };
+        self.journal.append(&self.dir, run, log_offset, started)?;
+        self.write(TaskState::Running {
+            main,
+            started_at: Timestamp::now(),
+            main_exit: None,
+        })?;
+        self.forget_previous()
+    }
+
+    /// A task whose supervisor was lost is ours now.
+    pub(crate) fn adopted(&mut self) -> io::Result<()> {
+        self.end = openat(
+            &self.dir,
+            file::END,
+            OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW,
+            Mode::empty(),
+        )
+        .ok()
+        .map(File::from);
+        self.write(self.record.facts.state.clone())
+    }
+
+    /// The main process has ended and the task goes on.
+    pub(crate) fn lingering(&mut self, exit: MainExit) {
+        if let TaskState::Running {
+            main, started_at, ..
+        } = self.record.facts.state
+        {
+            let state = TaskState::Running {
+                main,
+                started_at,
+                main_exit: Some(exit),
+            };
+            // On a full disk the end, when it comes, says the same.
+            let _ = self.write(state);
+        }
+    }
+
+    /// The main process has ended without being asked to; `None`: nobody saw how.
+    pub(crate) fn ended(&mut self, exit: Option<MainExit>) {
+        let state = match (exit, self.span()) {
+            (Some(exit), Some(span)) => ended_by_itself(exit, span),
+            _ => failed(
+                &self.record.facts.state,
+                FailReason::SupervisorLost,
+                "its supervisor was killed before it could record the end, and the command is gone"
+                    .to_owned(),
+            ),
+        };
+        self.conclude(state);
+    }
+
+    /// It has ended after it was asked to.
+    pub(crate) fn stopped(&mut self, exit: Option<MainExit>) {
+        let span = self.span();
+        self.conclude(TaskState::Killed {
+            reason: KillReason::StopRequested,
+            exit,
+            span,
+        });
+    }
+
+    /// The next run could not be executed, and the one before is over.
+    pub(crate) fn failed_to_start(&mut self, problem: String) {
+        self.conclude(failed(
+            &TaskState::Starting,
+            FailReason::SpawnFailed,
+            problem,
+        ));
+    }
+
+    /// This run is over and another follows.
+    pub(crate) fn restarting(&mut self, exit: Option<MainExit>) {
+        let (exit_code, signal) = EventData::exit_fields(exit);
+        let event = EventData::Restarting {
+            run: self.record.facts.run,
+            exit_code,
+            signal,
+            reason: Some(KillReason::StopRequested),
+            delay_ms: 0,
+        };
+        self.note(event);
+        self.begin_next_run();
+        let _ = self.write(TaskState::Starting);
+    }
+
+    /// Counts up to the next run; nothing is written yet.
+    pub(crate) fn begin_next_run(&mut self) {
+        let facts = &mut self.record.facts;
+        facts.run += 1;
+        facts.restart_count += 1;
+        facts.run_token = RunToken::generate();
+        facts.state = TaskState::Starting;
+    }
+
+    /// Records that the next run is about to be executed, keeping the record before it so that
+    /// it can be brought back.
+    pub(crate) fn announce_next_run(&mut self) -> io::Result<()> {
+        keep_previous(&self.dir, &serde_json::to_vec(&self.record)?)?;
+        self.begin_next_run();
+        self.write(TaskState::Starting)
+    }
+
+    /// Brings back the record that this start was about to replace. `false`: there is none.
+    pub(crate) fn restore_previous(&self) -> bool {
+        renameat(&self.dir, file::PREVIOUS_RECORD, &self.dir, file::RECORD).is_ok()
+    }
+
+    fn forget_previous(&self) -> io::Result<()> {
+        match unlinkat(&self.dir, file::PREVIOUS_RECORD, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    pub(crate) fn note_stop_request(&mut self, stop: StopSettings) {
+        self.note(EventData::stop_requested(stop));
+    }
+
+    /// Journal entries are lost on a full disk; the end of a task is not (see `conclude`).
+    fn note(&mut self, event: EventData) {
+        let log_offset = self.dir.size_of(file::LOG);
+        let run = self.record.facts.run;
+        let _ = self.journal.append(&self.dir, run, log_offset, event);
+    }
+
+    /// Puts the end on record: first in place, where no disk can be too full for it, then where
+    /// everybody looks. Whoever waits is woken last.
+    fn conclude(&mut self, state: TaskState) {
+        let event = EventData::of_end(&state);
+        self.prepare(state);
+        if let Some(end) = &self.end {
+            let _ = EndRecord::of(&self.record.facts).write(end);
+        }
+        let _ = self.dir.write_record(&self.record);
+        if let Some(event) = event {
+            self.note(event);
+        }
+        self.live = None;
+    }
+
+    fn write(&mut self, state: TaskState) -> io::Result<()> {
+        self.prepare(state);
+        self.dir.write_record(&self.record)
+    }
+
+    fn prepare(&mut self, state: TaskState) {
+        let facts = &mut self.record.facts;
+        facts.state = state;
+        facts.revision += 1;
+        facts.updated_at = Timestamp::now();
+    }
+
+    fn span(&self) -> Option<RunSpan> {
+        let TaskState::Running { started_at, .. } = self.record.facts.state else {
+            return None;
+        };
+        let now = Timestamp::now();
+        let duration_ms = match self.running_for {
+            Some(watch) => watch.elapsed_ms(),
+            None => now.millis_since(started_at),
+        };
+        Some(RunSpan {
+            started_at,
+            exited_at: Some(now),
+            duration_ms: Some(duration_ms),
+        })
+    }
+}
+
+/// Keeps a record under a second name until the one that replaces it has proved itself.
+pub(crate) fn keep_previous(dir: &TaskDir, record: &[u8]) -> io::Result<()> {
+    crate::store::write_aside(dir.as_fd(), file::PREVIOUS_RECORD, record)
+}

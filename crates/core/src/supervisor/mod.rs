@@ -1,0 +1,89 @@
+//! One small process per task: parent of the command, only writer of the task's facts, gone when
+//! the task is over. Same binary, executed again.
+//!
+//! ```text
+//! caller                              supervisor
+//! launch.rs ── exec, descriptors ──▶  detach.rs   cut every tie to the caller
+//!     │                               run.rs      take the lock, then loop:
+//!     │                                 signals.rs   what happened?
+//!     │                                 machine.rs   what follows?  (pure)
+//!     │                                 chores.rs    do it: execute.rs, tree.rs, ledger.rs
+//!     ◀───────── handshake.rs ──────────┘
+//! ```
+
+mod chores;
+mod command;
+mod detach;
+mod execute;
+mod handshake;
+mod launch;
+mod ledger;
+mod log_file;
+mod machine;
+mod run;
+mod signals;
+mod tree;
+
+pub use launch::Program;
+pub use run::take_over;
+
+pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
+pub(crate) use ledger::keep_previous;
+
+use crate::task::RunToken;
+
+/// The variable that marks every process of a run, so that they are found again when the
+/// supervisor is lost.
+pub(crate) const RUN_VARIABLE: &str = "BACKGROUND_TASKS_RUN";
+/// Tells a command which task it is.
+pub(crate) const ID_VARIABLE: &str = "BACKGROUND_TASKS_ID";
+/// What a supervisor does not hand on from its caller: a task started by a task is independent.
+pub(crate) const VARIABLE_PREFIX: &str = "BACKGROUND_TASKS_";
+
+/// `NAME=value` as it stands in the environment of a run's processes.
+pub(crate) fn run_variable(token: &RunToken) -> String {
+    format!("{RUN_VARIABLE}={token}")
+}
+
+/// What a new supervisor is launched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// Execute the run that the record announces.
+    Start,
+    /// End the present run, whoever watches it, then execute the next.
+    Restart,
+    /// Take charge of a task whose supervisor is lost, and carry out the wish.
+    Adopt,
+}
+
+impl Errand {
+    const ALL: [Errand; 3] = [Self::Start, Self::Restart, Self::Adopt];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Restart => "restart",
+            Self::Adopt => "adopt",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|errand| errand.as_str() == text)
+    }
+}
+
+/// The descriptors that a new supervisor finds open, by agreement with `launch.rs`.
+pub(crate) mod descriptor {
+    use std::os::fd::RawFd;
+    /// The task's short lock.
+    pub(crate) const SHORT_LOCK: RawFd = 3;
+    /// Where the answer goes.
+    pub(crate) const HANDSHAKE: RawFd = 4;
+    /// The write end of the task's FIFO.
+    pub(crate) const LIVE: RawFd = 5;
+    /// Whatever is open from here on is not ours.
+    pub(crate) const FIRST_FOREIGN: RawFd = 6;
+}
+
+/// The first argument that makes this program a supervisor.
+pub(crate) const ENTRY: &str = "__supervise";

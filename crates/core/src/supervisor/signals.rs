@@ -1,0 +1,170 @@
+//! The supervisor's ear: signals as readable events, and a clock that only ticks when something
+//! is due. With nothing due it sleeps in the kernel for ever.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
+
+use crate::clock::Deadline;
+use crate::wait::poll_timeout;
+
+/// What was heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// A child changed its state.
+    pub child: bool,
+    /// Someone wants something: a wish was left, or the task is to end.
+    pub wish: bool,
+}
+
+/// Listens for SIGCHLD and SIGTERM.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    source: os::Source,
+}
+
+impl Signals {
+    /// Begins to listen. All signals were blocked when this process was executed, so none has
+    /// been missed, and none can end it before its task is in order.
+    pub(crate) fn open() -> io::Result<Self> {
+        Ok(Self {
+            source: os::Source::open()?,
+        })
+    }
+
+    /// Sleeps until something is heard or the deadline has passed.
+    pub(crate) fn wait(&mut self, deadline: Deadline) -> io::Result<Heard> {
+        let mut source = [PollFd::new(self.source.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut source, poll_timeout(deadline)) {
+            Ok(_) | Err(Errno::EINTR) => self.source.drain(),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod os {
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd};
+
+    use nix::errno::Errno;
+    use nix::sys::signal::{SigSet, Signal};
+    use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+    use super::Heard;
+
+    #[derive(Debug)]
+    pub(super) struct Source(SignalFd);
+
+    impl Source {
+        pub(super) fn open() -> io::Result<Self> {
+            let mut heeded = SigSet::empty();
+            heeded.add(Signal::SIGCHLD);
+            heeded.add(Signal::SIGTERM);
+            // Blocked already; said again for a supervisor that was not launched by us.
+            SigSet::all().thread_block()?;
+            let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+            Ok(Self(SignalFd::with_flags(&heeded, flags)?))
+        }
+
+        pub(super) fn drain(&mut self) -> io::Result<Heard> {
+            let mut heard = Heard::default();
+            loop {
+                match self.0.read_signal() {
+                    Ok(Some(info)) if info.ssi_signo == Signal::SIGTERM as u32 => heard.wish = true,
+                    Ok(Some(_)) => heard.child = true,
+                    Ok(None) => return Ok(heard),
+                    Err(Errno::EINTR) => {}
+                    Err(errno) => return Err(errno.into()),
+                }
+            }
+        }
+    }
+
+    impl AsFd for Source {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+}
+
+/// Without signalfd: handlers that write a byte into a pipe ("self-pipe trick").
+#[cfg(target_os = "macos")]
+mod os {
+    #![allow(unsafe_code, reason = "signal handlers")]
+    use std::fs::File;
+    use std::io::{self, Read};
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
+    use std::sync::atomic::{AtomicI32, Ordering};
+
+    use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+    use super::Heard;
+
+    static PIPE: AtomicI32 = AtomicI32::new(-1);
+
+    extern "C" fn note(signal: libc::c_int) {
+        let byte = u8::try_from(signal).unwrap_or(0);
+        // SAFETY: write(2) is async-signal-safe; the pipe stays open for ever. A full pipe has
+        // woken the reader already. errno is restored for whoever was interrupted.
+        unsafe {
+            let errno = libc::__error();
+            let before = *errno;
+            libc::write(PIPE.load(Ordering::Relaxed), (&raw const byte).cast(), 1);
+            *errno = before;
+        }
+    }
+
+    #[derive(Debug)]
+    pub(super) struct Source(File);
+
+    impl Source {
+        pub(super) fn open() -> io::Result<Self> {
+            let (read, write) = nix::unistd::pipe()?;
+            for end in [&read, &write] {
+                fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+                fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            }
+            PIPE.store(write.into_raw_fd(), Ordering::Relaxed);
+            let action = SigAction::new(
+                SigHandler::Handler(note),
+                SaFlags::SA_RESTART,
+                SigSet::all(),
+            );
+            let mut heeded = SigSet::empty();
+            for signal in [Signal::SIGCHLD, Signal::SIGTERM] {
+                // SAFETY: the handler is async-signal-safe.
+                unsafe { sigaction(signal, &action)? };
+                heeded.add(signal);
+            }
+            heeded.thread_unblock()?;
+            Ok(Self(File::from(read)))
+        }
+
+        pub(super) fn drain(&mut self) -> io::Result<Heard> {
+            let mut heard = Heard::default();
+            let mut bytes = [0; 64];
+            loop {
+                match self.0.read(&mut bytes) {
+                    Ok(n) => {
+                        heard.wish |= bytes[..n].contains(&(Signal::SIGTERM as u8));
+                        heard.child |= bytes[..n].contains(&(Signal::SIGCHLD as u8));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(heard),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
+    impl AsFd for Source {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            debug_assert!(self.0.as_raw_fd() >= 0);
+            self.0.as_fd()
+        }
+    }
+}

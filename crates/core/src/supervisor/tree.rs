@@ -1,0 +1,200 @@
+//! Every process of a run.
+//!
+//! While the supervisor that executed the command lives, they are its descendants: as a
+//! subreaper it inherits whatever is orphaned, in whatever session it hides. After that
+//! supervisor is lost they are found by the mark in their environment and by descent from the
+//! main process. Either way the walk stops at other supervisors: a task that was started from
+//! within this one is a task of its own.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use crate::process;
+use crate::store::{Holder, SupervisorLock, TASKS, TaskDir};
+use crate::task::{ProcessIdentity, RunToken, SignalNumber};
+
+/// How the processes of a run are found.
+#[derive(Debug)]
+pub(crate) enum Tree {
+    /// We executed the command.
+    Own { main: ProcessIdentity },
+    /// A supervisor that is lost executed it.
+    Foreign {
+        main: Option<ProcessIdentity>,
+        variable: String,
+    },
+}
+
+impl Tree {
+    pub(crate) fn own(main: ProcessIdentity) -> Self {
+        Self::Own { main }
+    }
+
+    pub(crate) fn foreign(main: Option<ProcessIdentity>, token: &RunToken) -> Self {
+        let variable = super::run_variable(token);
+        Self::Foreign { main, variable }
+    }
+
+    /// Whether its processes are not our descendants.
+    pub(crate) fn is_foreign(&self) -> bool {
+        matches!(self, Self::Foreign { .. })
+    }
+
+    /// Whether the kernel tells us when the last process of it has gone.
+    pub(crate) fn is_told_by_kernel(&self) -> bool {
+        matches!(self, Self::Own { .. }) && process::PROMPT_TREE_EXIT
+    }
+
+    /// The pids of the processes, ended ones that nobody has reaped included.
+    pub(crate) fn pids(&self) -> Vec<i32> {
+        let mut walk = Walk::default();
+        match self {
+            Self::Own { main } => {
+                walk.descend_from(own_pid());
+                if !process::PROMPT_TREE_EXIT {
+                    // No subreaper: what was orphaned is known by the session, which is the main
+                    // process's own as long as it does not make another.
+                    walk.add_session(main.pid);
+                }
+            }
+            Self::Foreign { main, variable } => {
+                if let Some(main) = main.filter(process::is_alive) {
+                    walk.add(main.pid);
+                }
+                for pid in process::all_pids() {
+                    if pid != own_pid() && process::environment_holds(pid, variable) {
+                        walk.add(pid);
+                    }
+                }
+            }
+        }
+        walk.found
+    }
+
+    /// Whether nothing of it is alive.
+    pub(crate) fn is_gone(&self) -> bool {
+        !self
+            .pids()
+            .into_iter()
+            .any(|pid| process::identify(pid).is_some())
+    }
+
+    /// Sends a signal to every process, once each, also to those that appear meanwhile.
+    pub(crate) fn signal(&self, signal: SignalNumber) {
+        let mut told = HashSet::new();
+        // Whoever forks faster than we look is left to SIGKILL, which sweeps until nothing is left.
+        for _ in 0..8 {
+            let before = told.len();
+            for pid in self.pids() {
+                if let Some(process) = process::identify(pid).filter(|found| told.insert(*found)) {
+                    // What is stopped would sleep through its grace period.
+                    process::send(&process, &[signal, SignalNumber::CONT]);
+                }
+            }
+            if told.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// One sweep of SIGKILL.
+    pub(crate) fn kill(&self) {
+        const KILL: &[SignalNumber] = &[SignalNumber::KILL];
+        for pid in self.pids() {
+            // Between listing and killing the process may have ended and its pid may be
+            // somebody else's: the pid is pinned first, and must still be in the tree then.
+            if !self.is_foreign() && process::PROMPT_TREE_EXIT {
+                process::send_while(pid, KILL, || descends_from_us(pid));
+            } else if let Some(process) = process::identify(pid) {
+                process::send(&process, KILL);
+            }
+        }
+    }
+}
+
+fn own_pid() -> i32 {
+    // Pids fit: the kernel's limit is 2^22.
+    std::process::id().cast_signed()
+}
+
+/// Whether a pid is (still) below us, by walking up. A parent that ended in between hands its
+/// children to us, so the walk ends here in the end.
+fn descends_from_us(pid: i32) -> bool {
+    let me = own_pid();
+    let mut at = pid;
+    // Deeper trees than this are found again by the next sweep, from the top.
+    for _ in 0..4096 {
+        match process::parent_and_session(at) {
+            Some((parent, _)) if parent == me => return true,
+            Some((parent, _)) if parent > 1 => at = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Collects processes and what they descend to.
+#[derive(Default)]
+struct Walk {
+    found: Vec<i32>,
+    seen: HashSet<i32>,
+}
+
+impl Walk {
+    fn add(&mut self, pid: i32) {
+        if self.seen.insert(pid) && !is_supervisor(pid) {
+            self.found.push(pid);
+            self.descend_from(pid);
+        }
+    }
+
+    fn descend_from(&mut self, root: i32) {
+        // A list instead of recursion: a chain of processes may be longer than our stack.
+        let mut waiting = process::children(root);
+        while let Some(pid) = waiting.pop() {
+            if self.seen.insert(pid) && !is_supervisor(pid) {
+                self.found.push(pid);
+                waiting.extend(process::children(pid));
+            }
+        }
+    }
+
+    fn add_session(&mut self, session: i32) {
+        for pid in process::all_pids() {
+            if process::parent_and_session(pid).is_some_and(|(_, of)| of == session) {
+                self.add(pid);
+            }
+        }
+    }
+}
+
+/// Whether a process is the supervisor of some task: its working directory is a task folder,
+/// and the lock in there is its own.
+///
+/// Our own folder is never asked about: opening and closing our lock file would drop our lock
+/// (the rule of POSIX record locks), and nobody but us is its supervisor anyway.
+pub(crate) fn is_supervisor(pid: i32) -> bool {
+    let Some(folder) = process::working_directory(pid) else {
+        return false;
+    };
+    let in_tasks = folder
+        .parent()
+        .and_then(Path::file_name)
+        .is_some_and(|name| name == TASKS);
+    if !in_tasks || is_our_folder(&folder) {
+        return false;
+    }
+    TaskDir::open_path(&folder).is_ok_and(|dir| {
+        SupervisorLock::holder(&dir).is_ok_and(|holder| holder == Holder::Supervisor(pid))
+    })
+}
+
+fn is_our_folder(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| std::fs::metadata(path).map(|data| (data.dev(), data.ino()));
+    match (identity(folder), identity(Path::new("."))) {
+        (Ok(theirs), Ok(ours)) => theirs == ours,
+        // Unknown counts as ours: not asking is always safe for our lock.
+        _ => true,
+    }
+}

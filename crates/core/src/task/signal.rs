@@ -1,0 +1,112 @@
+//! Signals by name: numbers differ between systems, names do not.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use nix::sys::signal::Signal;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A signal that may be sent to a task or that ended one; text form `SIGTERM`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SignalNumber(i32);
+
+/// The largest signal number: `SIGRTMAX` on Linux; macOS ends at 31.
+const LARGEST: i32 = if cfg!(target_os = "linux") { 64 } else { 31 };
+
+impl SignalNumber {
+    /// The polite request to end.
+    pub const TERM: SignalNumber = SignalNumber(Signal::SIGTERM as i32);
+    /// The end that no process can refuse.
+    pub const KILL: SignalNumber = SignalNumber(Signal::SIGKILL as i32);
+    /// Goes on after a stop.
+    pub const CONT: SignalNumber = SignalNumber(Signal::SIGCONT as i32);
+
+    /// The number on this system, 1 to 64.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+
+    /// Takes a number as the kernel reports it.
+    pub fn from_number(number: i32) -> Option<Self> {
+        (1..=LARGEST).contains(&number).then_some(Self(number))
+    }
+
+    /// Reads `SIGTERM`, `TERM`, `term`, `15` or `SIG35` (for a signal without a name).
+    pub fn parse(text: &str) -> Option<Self> {
+        let upper = text.to_ascii_uppercase();
+        let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
+        if let Ok(number) = bare.parse::<i32>() {
+            return Self::from_number(number);
+        }
+        let named: Signal = format!("SIG{bare}").parse().ok()?;
+        Some(Self(named as i32))
+    }
+}
+
+impl fmt::Display for SignalNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Signal::try_from(self.0) {
+            Ok(named) => f.write_str(named.as_str()),
+            Err(_) => write!(f, "SIG{}", self.0),
+        }
+    }
+}
+
+impl Serialize for SignalNumber {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SignalNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!("`{text}` is not a signal name such as SIGTERM"))
+        })
+    }
+}
+
+impl JsonSchema for SignalNumber {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Signal".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A signal name such as SIGTERM; TERM and 15 are read as well",
+            "examples": ["SIGTERM", "SIGINT", "SIGKILL"],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_and_without_prefix_and_numbers() {
+        for text in ["SIGTERM", "TERM", "term", "15"] {
+            assert_eq!(
+                SignalNumber::parse(text),
+                Some(SignalNumber::TERM),
+                "{text}"
+            );
+        }
+        for text in ["", "SIG", "SIGNOPE", "0", "65", "-9", "SIG0"] {
+            assert_eq!(SignalNumber::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_signal_survives_its_text_form() {
+        for number in 1..=LARGEST {
+            let signal = SignalNumber::from_number(number).unwrap();
+            assert_eq!(SignalNumber::parse(&signal.to_string()), Some(signal));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What was asked: resolved, absolute, checked. Written once per generation and never changed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::SignalNumber;
+
+/// Everything that a (re)start of the task needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// A name for people.
+    pub name: Option<String>,
+    /// What is executed.
+    pub program: Program,
+    /// Absolute.
+    pub workdir: PathBuf,
+    /// Set above what is inherited.
+    pub env: EnvVars,
+    /// Whether the caller's environment lies below [`TaskSpec::env`].
+    pub inherit_env: bool,
+    /// A dotenv file read at each start, between the two; absolute.
+    pub env_file: Option<PathBuf>,
+    /// Marks to find it by.
+    pub tags: Vec<String>,
+    /// The session that it belongs to.
+    pub parent_session_id: Option<String>,
+    /// Whether that session wants to hear of its end.
+    pub notify_on_exit: bool,
+    /// How it is asked to end.
+    pub stop: StopSettings,
+    /// What becomes of processes that outlive the main one.
+    pub leftovers: Leftovers,
+}
+
+/// What is executed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Program {
+    /// A program and its arguments, without a shell.
+    Direct {
+        /// A path, or a name that is looked up on the command's own PATH.
+        command: String,
+        /// Without the program's own name.
+        args: Vec<String>,
+    },
+    /// A script for `/bin/sh -c`.
+    Shell(String),
+}
+
+/// Environment variables. Their values may be secrets, so `Debug` shows names only.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EnvVars(pub BTreeMap<String, String>);
+
+impl fmt::Debug for EnvVars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// How a task is asked to end: a signal to every process of it, then so much time before SIGKILL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StopSettings {
+    /// The signal that asks.
+    #[serde(default = "StopSettings::default_signal")]
+    pub signal: SignalNumber,
+    /// Milliseconds between asking and killing.
+    #[serde(default = "StopSettings::default_grace_ms", alias = "graceMs")]
+    pub grace_ms: u64,
+}
+
+impl StopSettings {
+    fn default_signal() -> SignalNumber {
+        SignalNumber::TERM
+    }
+    fn default_grace_ms() -> u64 {
+        5000
+    }
+}
+
+impl Default for StopSettings {
+    fn default() -> Self {
+        Self {
+            signal: Self::default_signal(),
+            grace_ms: Self::default_grace_ms(),
+        }
+    }
+}
+
+/// What becomes of processes that outlive the main one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Leftovers {
+    /// They get the stop sequence; the task has ended with its main process.
+    #[default]
+    Stop,
+    /// The task goes on until they are gone.
+    Wait,
+}

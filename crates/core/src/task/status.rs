@@ -1,0 +1,93 @@
+//! Statuses, the reasons beside them, and the questions that a status answers.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskStatus {
+    /// It waits for its turn.
+    Queued,
+    /// It is recorded; the command has not been executed yet.
+    Starting,
+    /// The main process is alive (or, with `leftovers: "wait"`, something it left behind).
+    Running,
+    /// It ended by itself; `exit_code` is set.
+    Exited,
+    /// A signal ended it, ours or another's, or it ended after we asked; `reason` is set.
+    Killed,
+    /// It could not be started or kept; `reason` is set.
+    Failed,
+}
+
+impl TaskStatus {
+    /// Every status, in the order of a task's life.
+    pub const ALL: [TaskStatus; 6] = [
+        Self::Queued,
+        Self::Starting,
+        Self::Running,
+        Self::Exited,
+        Self::Killed,
+        Self::Failed,
+    ];
+
+    /// Whether nothing more happens to the task unless someone starts it again.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Exited | Self::Killed | Self::Failed)
+    }
+
+    /// The word that answers use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Exited => "exited",
+            Self::Killed => "killed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Why a task is `killed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KillReason {
+    /// Someone asked for it with `stop` (or ended its supervisor politely).
+    StopRequested,
+    /// A signal that did not come from us.
+    Signalled,
+}
+
+/// Why a task is `failed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailReason {
+    /// The command could not be executed.
+    SpawnFailed,
+    /// Its supervisor ended without recording an end, and the command is gone too.
+    SupervisorLost,
+    /// The machine was started anew while it ran.
+    HostRebooted,
+    /// What is stored about it cannot be read.
+    RecordCorrupt,
+}
+
+/// Why a task ended as it did; `null` where the status says it all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Reason {
+    /// Of a killed task.
+    Killed(KillReason),
+    /// Of a failed task.
+    Failed(FailReason),
+}
+
+/// What the health probe says; `none` where the task has no probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// The task has no probe.
+    None,
+}

@@ -1,0 +1,212 @@
+//! The task as every answer shows it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    EnvVars, Facts, Health, Leftovers, MainExit, Program, Reason, SignalNumber, StopSettings,
+    TaskId, TaskRecord, TaskSpec, TaskState, TaskStatus,
+};
+use crate::clock::Timestamp;
+
+/// The task record: what was asked and what is true. A field without a value is `null`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Task {
+    /// The id.
+    pub id: TaskId,
+    /// The name given at start.
+    pub name: Option<String>,
+    /// The program; `null` when `shell` is set.
+    pub command: Option<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// The script, when it runs through `/bin/sh -c`.
+    pub shell: Option<String>,
+    /// Where it runs; absolute.
+    pub workdir: Option<PathBuf>,
+    /// What was set above the inherited environment; values are `***` unless revealed.
+    pub env: BTreeMap<String, String>,
+    /// The dotenv file that is read at each start.
+    pub env_file: Option<PathBuf>,
+    /// Whether the caller's environment lies below `env`.
+    pub inherit_env: Option<bool>,
+    /// Marks to find it by.
+    pub tags: Vec<String>,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// What its health probe says.
+    pub health: Health,
+    /// Why it is `killed` or `failed`.
+    pub reason: Option<Reason>,
+    /// What went wrong, for people, where it is `failed`.
+    pub problem: Option<String>,
+    /// The main process, while it is alive.
+    pub pid: Option<i32>,
+    /// 0 to 255, when the main process exited by itself.
+    pub exit_code: Option<i32>,
+    /// The signal that ended the main process.
+    pub signal: Option<SignalNumber>,
+    /// What the command wrote.
+    pub log_path: PathBuf,
+    /// When `start` was asked for it.
+    pub created_at: Option<Timestamp>,
+    /// When anything here last changed.
+    pub updated_at: Option<Timestamp>,
+    /// When the main process was executed.
+    pub started_at: Option<Timestamp>,
+    /// When its end was seen.
+    pub exited_at: Option<Timestamp>,
+    /// Milliseconds from start to end; so far, while it runs.
+    pub duration_ms: Option<u64>,
+    /// How often it was started again.
+    pub restart_count: u32,
+    /// Which execution of the command this is, from 1.
+    pub run: u32,
+    /// The session that it belongs to.
+    pub parent_session_id: Option<String>,
+    /// Whether that session wants to hear of its end.
+    pub notify_on_exit: bool,
+    /// How it is asked to end.
+    pub stop: Option<StopSettings>,
+    /// What becomes of processes that outlive the main one.
+    pub leftovers: Option<Leftovers>,
+    /// Whether a living supervisor watches it.
+    pub supervised: bool,
+}
+
+const MASK: &str = "***";
+
+impl Task {
+    /// The view of a record. `supervised` says whether a living supervisor watches it.
+    pub fn of(record: &TaskRecord, log_path: &Path, supervised: bool) -> Self {
+        let mut task = Self::unknown(record.id.clone(), log_path.to_owned());
+        task.supervised = supervised;
+        task.tell_facts(&record.facts);
+        task.tell_spec(&record.spec);
+        task
+    }
+
+    /// A task of which nothing can be read but its name.
+    pub fn unknown(id: TaskId, log_path: PathBuf) -> Self {
+        Self {
+            id,
+            name: None,
+            command: None,
+            args: Vec::new(),
+            shell: None,
+            workdir: None,
+            env: BTreeMap::new(),
+            env_file: None,
+            inherit_env: None,
+            tags: Vec::new(),
+            status: TaskStatus::Failed,
+            health: Health::None,
+            reason: None,
+            problem: None,
+            pid: None,
+            exit_code: None,
+            signal: None,
+            log_path,
+            created_at: None,
+            updated_at: None,
+            started_at: None,
+            exited_at: None,
+            duration_ms: None,
+            restart_count: 0,
+            run: 0,
+            parent_session_id: None,
+            notify_on_exit: false,
+            stop: None,
+            leftovers: None,
+            supervised: false,
+        }
+    }
+
+    /// Shows the values of `env` as they were given.
+    pub fn reveal_env(&mut self, env: &EnvVars) {
+        self.env = env.0.clone();
+    }
+
+    fn tell_spec(&mut self, spec: &TaskSpec) {
+        self.name = spec.name.clone();
+        match &spec.program {
+            Program::Direct { command, args } => {
+                self.command = Some(command.clone());
+                self.args = args.clone();
+            }
+            Program::Shell(script) => self.shell = Some(script.clone()),
+        }
+        self.workdir = Some(spec.workdir.clone());
+        let masked = |name: &String| (name.clone(), MASK.to_owned());
+        self.env = spec.env.0.keys().map(masked).collect();
+        self.env_file = spec.env_file.clone();
+        self.inherit_env = Some(spec.inherit_env);
+        self.tags = spec.tags.clone();
+        self.parent_session_id = spec.parent_session_id.clone();
+        self.notify_on_exit = spec.notify_on_exit;
+        self.stop = Some(spec.stop);
+        self.leftovers = Some(spec.leftovers);
+    }
+
+    fn tell_facts(&mut self, facts: &Facts) {
+        self.created_at = Some(facts.created_at);
+        self.updated_at = Some(facts.updated_at);
+        self.restart_count = facts.restart_count;
+        self.run = facts.run;
+        self.status = facts.state.status();
+        let span = match &facts.state {
+            TaskState::Starting => None,
+            TaskState::Running {
+                main,
+                started_at,
+                main_exit,
+            } => {
+                self.pid = main_exit.is_none().then_some(main.pid);
+                self.started_at = Some(*started_at);
+                self.duration_ms = Some(Timestamp::now().millis_since(*started_at));
+                None
+            }
+            TaskState::Exited { exit_code, span } => {
+                self.exit_code = Some(*exit_code);
+                Some(span)
+            }
+            TaskState::Killed { reason, exit, span } => {
+                self.reason = Some(Reason::Killed(*reason));
+                match exit {
+                    Some(MainExit::Code(code)) => self.exit_code = Some(*code),
+                    Some(MainExit::Signal(signal)) => self.signal = Some(*signal),
+                    None => {}
+                }
+                span.as_ref()
+            }
+            TaskState::Failed {
+                reason,
+                problem,
+                span,
+            } => {
+                self.reason = Some(Reason::Failed(*reason));
+                self.problem = Some(problem.clone());
+                span.as_ref()
+            }
+        };
+        if let Some(span) = span {
+            self.started_at = Some(span.started_at);
+            self.exited_at = span.exited_at;
+            self.duration_ms = span.duration_ms;
+        }
+    }
+
+    /// The exit status that stands for this end: the command's own code, 128 + n for a signal,
+    /// 1 where neither is known; 0 while it has not ended.
+    pub fn exit_status(&self) -> u8 {
+        let code = match (self.exit_code, self.signal) {
+            (Some(code), _) => code,
+            (None, Some(signal)) => 128 + signal.number(),
+            (None, None) => i32::from(self.status.is_terminal()),
+        };
+        u8::try_from(code).unwrap_or(1)
+    }
+}

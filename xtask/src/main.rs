@@ -1,0 +1,53 @@
+//! The chores of this repository, run as `cargo xtask CHORE`.
+//!
+//! - `build`: the static binary that people install, for this machine;
+//! - `ci`: everything that a change must pass;
+//! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
+
+// Talking to the person at the terminal is what this program is for.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+mod bench;
+mod ci;
+mod command;
+mod forbid;
+mod static_build;
+mod toolchain;
+mod workspace;
+
+/// A chore fails with a sentence for the person who ran it.
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+const USAGE: &str = "usage: cargo xtask build
+       cargo xtask ci
+       cargo xtask bench [--quick] [--only NAME]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match chore(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chore(arguments: &[String]) -> Result {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["build"] => static_build::build(&Workspace::find()?).map(drop),
+        ["ci"] => ci::run(&Workspace::find()?),
+        ["bench", options @ ..] => bench::run(&Workspace::find()?, options),
+        ["--help" | "-h" | "help"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(USAGE.into()),
+    }
+}
