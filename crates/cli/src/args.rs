@@ -38,6 +38,20 @@ pub(crate) struct Flags {
     timeout: Option<Duration>,
 }
 
+impl Default for Flags {
+    fn default() -> Self {
+        Self {
+            output: ArtifactMode::Auto,
+            wait: false,
+            stream: false,
+            follow: false,
+            exit_code: false,
+            concurrency: Self::DEFAULT_CONCURRENCY,
+            timeout: None,
+        }
+    }
+}
+
 impl Flags {
     pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
     pub(crate) const DEFAULT_CONCURRENCY: usize = 5;
@@ -91,7 +105,20 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> std::result::Result<Invocation,
     })
 }
 
-fn parse_flags(command: Command, texts: Vec<String>) -> Result<Invocation> {
+fn parse_flags(command: Command, mut texts: Vec<String>) -> Result<Invocation> {
+    // Without flags there is nothing to parse, and clap alone takes a tenth of a short command.
+    if texts.len() < 2
+        && texts
+            .iter()
+            .all(|text| text == "-" || !text.starts_with('-'))
+    {
+        let flags = Flags::default();
+        return Ok(Invocation::Command {
+            command,
+            payload: texts.pop(),
+            flags,
+        });
+    }
     let matches = match clap_command(command).try_get_matches_from(texts) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {

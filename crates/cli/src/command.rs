@@ -169,9 +169,10 @@ impl Command {
 
     /// Finds the command that the first words name; also how many words that took.
     pub(crate) fn find(words: &[&str]) -> Option<(Self, usize)> {
-        let named = |command: &Self| {
-            let name: Vec<&str> = command.name().split(' ').collect();
-            words.starts_with(&name).then_some((*command, name.len()))
+        let named = |command: &Self| match (command.name().split_once(' '), words) {
+            (None, [first, ..]) if *first == command.name() => Some((*command, 1)),
+            (Some(pair), [first, second, ..]) if pair == (*first, *second) => Some((*command, 2)),
+            _ => None,
         };
         Self::ALL.iter().find_map(named)
     }

@@ -4,6 +4,8 @@
 //! argv -> args -> payload -> run (one arm per command) -> envelope -> print -> exit status
 //! ```
 
+#![no_main]
+
 mod args;
 mod command;
 mod discover;
@@ -12,11 +14,14 @@ mod payload;
 mod print;
 mod run;
 
-use std::process::ExitCode;
+use std::ffi::OsString;
 
-fn main() -> ExitCode {
-    // Before anything else, allocations included: a supervisor is to stay small.
-    background_tasks_core::supervisor::take_over();
+#[global_allocator]
+static ALLOCATOR: background_tasks_core::Arena = background_tasks_core::Arena;
+
+background_tasks_core::entry!(begin);
+
+fn begin(arguments: Vec<OsString>) -> u8 {
     print::tell_of_panics();
-    run::run(std::env::args_os().skip(1).collect())
+    run::run(arguments)
 }

@@ -120,11 +120,17 @@ impl Payload {
 
 /// Text that is JSON is JSON; any other bare word is the field that the command is about.
 fn expand(command: Command, text: &str) -> Result<Vec<u8>> {
-    let looks_like_json = text.trim_start().starts_with(['{', '[', '"']);
-    let is_json = looks_like_json || serde_json::from_str::<IgnoredAny>(text).is_ok();
+    let is_json = match text.trim_start().bytes().next() {
+        Some(b'{' | b'[' | b'"') => true,
+        // `true`, `null`, `-1` are JSON; `test`, `next` and `1st` are words.
+        Some(b't' | b'f' | b'n' | b'-' | b'0'..=b'9') => {
+            serde_json::from_str::<IgnoredAny>(text).is_ok()
+        }
+        _ => false,
+    };
     match command.payload() {
         PayloadKind::Named(field) if !is_json && !text.trim().is_empty() => {
-            Ok(serde_json::json!({ field: text }).to_string().into_bytes())
+            Ok(format!("{{\"{field}\":{}}}", quoted(text)).into_bytes())
         }
         _ => {
             if text.len() > MAX_PAYLOAD_BYTES {
@@ -133,6 +139,12 @@ fn expand(command: Command, text: &str) -> Result<Vec<u8>> {
             Ok(text.as_bytes().to_vec())
         }
     }
+}
+
+/// A text as a JSON string.
+fn quoted(text: &str) -> String {
+    // Strings always have a JSON form.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 fn read_file(path: &str) -> Result<Vec<u8>> {

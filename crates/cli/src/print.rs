@@ -2,7 +2,6 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::process::ExitCode;
 
 use background_tasks_core::Error;
 use background_tasks_core::event::Frame;
@@ -11,30 +10,37 @@ use serde::Serialize;
 use crate::envelope::{Failure, Success};
 
 /// Prints a success and returns `code`.
-pub(crate) fn success(command: &str, data: &impl Serialize, code: u8) -> ExitCode {
+pub(crate) fn success(command: &str, data: &impl Serialize, code: u8) -> u8 {
     let stdout = io::stdout();
     let indented = stdout.is_terminal();
     match document(stdout.lock(), indented, &Success::of(command, data)) {
-        Ok(()) => ExitCode::from(code),
+        Ok(()) => code,
         Err(error) => unprintable(command, &error),
     }
 }
 
 /// Prints an error.
-pub(crate) fn failure(command: &str, error: &Error) -> ExitCode {
+pub(crate) fn failure(command: &str, error: &Error) -> u8 {
     let stderr = io::stderr();
     let indented = stderr.is_terminal();
     // Where not even this can be printed, the exit status is all that is left to say.
     let _ = document(stderr.lock(), indented, &Failure::of(command, error));
-    ExitCode::FAILURE
+    1
 }
 
 /// Prints text for people.
-pub(crate) fn text(command: &str, text: &str) -> ExitCode {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
+pub(crate) fn text(command: &str, text: &str) -> u8 {
+    match write_text(text) {
+        Ok(()) => 0,
         Err(error) => unprintable(command, &error),
     }
+}
+
+fn write_text(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    // Nobody flushes it when the program ends.
+    stdout.flush()
 }
 
 fn document(target: impl Write, indented: bool, document: &impl Serialize) -> io::Result<()> {
@@ -49,9 +55,9 @@ fn document(target: impl Write, indented: bool, document: &impl Serialize) -> io
 }
 
 /// A reader that goes away ends us quietly; any other trouble with standard output is told.
-fn unprintable(command: &str, error: &io::Error) -> ExitCode {
+fn unprintable(command: &str, error: &io::Error) -> u8 {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        return ExitCode::SUCCESS;
+        return 0;
     }
     let message = format!("cannot write to standard output: {error}");
     failure(command, &Error::Internal { message })
@@ -76,9 +82,8 @@ impl FramePrinter {
     }
 
     /// The exit status of the stream.
-    pub(crate) fn finish(self, command: &str) -> ExitCode {
-        self.problem
-            .map_or(ExitCode::SUCCESS, |error| unprintable(command, &error))
+    pub(crate) fn finish(self, command: &str) -> u8 {
+        self.problem.map_or(0, |error| unprintable(command, &error))
     }
 }
 

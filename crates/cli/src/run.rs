@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::process::ExitCode;
 
 use background_tasks_core::op::{self, Follow, StartOptions, StopReply};
 use background_tasks_core::request::{self, BatchAnswer, WaitAnswer};
@@ -17,7 +16,7 @@ use crate::payload::{OneOrBatch, Payload};
 use crate::print::{self, FramePrinter};
 
 /// Carries out what the arguments ask for; the result is the exit status.
-pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
+pub(crate) fn run(arguments: Vec<OsString>) -> u8 {
     match parse(arguments) {
         Ok(Invocation::Command {
             command,
@@ -55,7 +54,7 @@ struct Call {
 }
 
 impl Call {
-    fn run(self, argument: Option<&str>) -> Result<ExitCode> {
+    fn run(self, argument: Option<&str>) -> Result<u8> {
         let payload = Payload::read(self.command, argument)?;
         match self.command {
             Command::Start => self.start(&payload),
@@ -85,11 +84,11 @@ impl Call {
         }
     }
 
-    fn answer(self, data: &impl Serialize, code: u8) -> ExitCode {
+    fn answer(self, data: &impl Serialize, code: u8) -> u8 {
         print::success(self.command.name(), data, code)
     }
 
-    fn batch<T: Serialize>(self, answer: &BatchAnswer<T>) -> ExitCode {
+    fn batch<T: Serialize>(self, answer: &BatchAnswer<T>) -> u8 {
         self.answer(answer, u8::from(answer.error_count > 0))
     }
 
@@ -105,7 +104,7 @@ impl Call {
             .unwrap_or(0)
     }
 
-    fn start(self, payload: &Payload) -> Result<ExitCode> {
+    fn start(self, payload: &Payload) -> Result<u8> {
         let options = StartOptions {
             wait: self.flags.wait,
         };
@@ -128,7 +127,7 @@ impl Call {
         }
     }
 
-    fn wait(self, request: &request::Wait) -> Result<ExitCode> {
+    fn wait(self, request: &request::Wait) -> Result<u8> {
         let answer = op::wait(&client()?, request, self.flags.deadline())?;
         let tasks: Vec<&Task> = match &answer {
             WaitAnswer::One { answer, .. } => vec![&answer.task],
@@ -137,7 +136,7 @@ impl Call {
         Ok(self.answer(&answer, self.exit_status(&tasks)))
     }
 
-    fn stop(self, payload: &Payload) -> Result<ExitCode> {
+    fn stop(self, payload: &Payload) -> Result<u8> {
         let (client, flags) = (client()?, self.flags);
         match payload.one_or_batch()? {
             OneOrBatch::One(request) => Ok(
@@ -155,7 +154,7 @@ impl Call {
         }
     }
 
-    fn restart(self, payload: &Payload) -> Result<ExitCode> {
+    fn restart(self, payload: &Payload) -> Result<u8> {
         let (client, flags) = (client()?, self.flags);
         match payload.one_or_batch()? {
             OneOrBatch::One(request) => {
@@ -170,7 +169,7 @@ impl Call {
         }
     }
 
-    fn logs(self, request: &request::Logs) -> Result<ExitCode> {
+    fn logs(self, request: &request::Logs) -> Result<u8> {
         match self.follow() {
             None => Ok(self.answer(&op::logs(&client()?, request, self.flags.output)?, 0)),
             Some(follow) => {
@@ -183,7 +182,7 @@ impl Call {
         }
     }
 
-    fn events(self, request: &request::Events) -> Result<ExitCode> {
+    fn events(self, request: &request::Events) -> Result<u8> {
         match self.follow() {
             None => Ok(self.answer(&op::events(&client()?, request)?, 0)),
             Some(follow) => {

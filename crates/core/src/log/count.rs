@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use super::read_at;
+use super::{SMALL, read_at};
 
 /// Large enough that the system calls do not show, small enough for the processor's cache.
 const BLOCK: usize = 256 << 10;
@@ -18,9 +18,17 @@ pub(crate) fn count_lines(file: &File, size: u64) -> io::Result<u64> {
         if n == 0 {
             break;
         }
-        lines += memchr::memchr_iter(b'\n', &block[..n]).count() as u64;
+        lines += newlines(&block[..n]);
         last = block[n - 1];
         at += n as u64;
     }
     Ok(lines + u64::from(last != b'\n'))
+}
+
+/// Newlines in a block; a small one is not worth asking the processor what it can.
+fn newlines(block: &[u8]) -> u64 {
+    if block.len() <= SMALL {
+        return block.iter().filter(|&&byte| byte == b'\n').count() as u64;
+    }
+    memchr::memchr_iter(b'\n', block).count() as u64
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use super::read_at;
+use super::{find_newline, read_at};
 
 /// How much is read at once.
 const BLOCK: usize = 64 << 10;
@@ -57,7 +57,7 @@ impl LineReader {
             let allowed = usize::try_from(limit.saturating_sub(self.start)).unwrap_or(usize::MAX);
             let within = allowed.min(self.buffer.len());
             let from = self.searched.min(within);
-            if let Some(at) = memchr::memchr(b'\n', &self.buffer[from..within]) {
+            if let Some(at) = find_newline(&self.buffer[from..within]) {
                 let length = from + at;
                 return Ok(Some(self.hand_out(length, length + 1, false)));
             }

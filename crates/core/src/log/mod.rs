@@ -55,3 +55,25 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
     }
     Ok(filled)
 }
+
+/// Below this a plain search is done before memchr has asked the processor what it can (some
+/// 80 us on a virtual machine, where each `cpuid` is a trap).
+const SMALL: usize = 16 << 10;
+
+/// The first newline.
+pub(crate) fn find_newline(bytes: &[u8]) -> Option<usize> {
+    if bytes.len() <= SMALL {
+        return bytes.iter().position(|&byte| byte == b'\n');
+    }
+    memchr::memchr(b'\n', bytes)
+}
+
+/// The last newline.
+pub(crate) fn find_last_newline(bytes: &[u8]) -> Option<usize> {
+    let near_end = bytes.len().saturating_sub(SMALL);
+    match bytes[near_end..].iter().rposition(|&byte| byte == b'\n') {
+        Some(at) => Some(near_end + at),
+        None if near_end == 0 => None,
+        None => memchr::memrchr(b'\n', &bytes[..near_end]),
+    }
+}

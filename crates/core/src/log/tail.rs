@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 
-use super::read_at;
+use super::{find_last_newline, read_at};
 
 /// One read from the end.
 const BLOCK: usize = 64 << 10;
@@ -21,7 +21,9 @@ pub(crate) fn last_line_starts(file: &File, size: u64, count: usize) -> io::Resu
         let begin = end.saturating_sub(BLOCK as u64);
         let wanted = usize::try_from(end - begin).unwrap_or(BLOCK);
         let n = read_at(file, &mut block[..wanted], begin)?;
-        for at in memchr::memrchr_iter(b'\n', &block[..n]) {
+        let mut unsearched = n;
+        while let Some(at) = find_last_newline(&block[..unsearched]) {
+            unsearched = at;
             let next = begin + at as u64 + 1;
             // The newline at the very end closes the last line, it does not begin another.
             if next < size {

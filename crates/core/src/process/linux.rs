@@ -30,7 +30,7 @@ pub(crate) fn stat(pid: i32) -> Option<ProcessStat> {
 
 /// The command name may hold spaces and parentheses, so fields are counted from the last `)`.
 fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
-    let after_name = memchr::memrchr(b')', text)? + 1;
+    let after_name = text.iter().rposition(|&byte| byte == b')')? + 1;
     let text = std::str::from_utf8(&text[after_name..]).ok()?;
     let mut fields = text.split_ascii_whitespace();
     let state = fields.next()?;

@@ -3,6 +3,8 @@
 //! which system it runs on.
 
 mod alive;
+mod arena;
+mod entry;
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
 mod os;
@@ -11,6 +13,9 @@ mod os;
 mod os;
 mod signal;
 mod spawn;
+
+pub use arena::Arena;
+pub use entry::{Arguments, prepare_process};
 
 pub(crate) use alive::{identify, identify_child, is_alive};
 pub(crate) use os::{

@@ -73,7 +73,8 @@ impl EndRecord {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let line = &bytes[..memchr::memchr(b'\n', bytes)?];
+        let end = bytes.iter().position(|&byte| byte == b'\n')?;
+        let line = &bytes[..end];
         let (checksum, json) = line.split_at_checked(9)?;
         let expected = std::str::from_utf8(checksum).ok()?.strip_suffix(' ')?;
         let expected = u32::from_str_radix(expected, 16).ok()?;

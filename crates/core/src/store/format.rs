@@ -47,7 +47,11 @@ pub(crate) fn open_for_reading(dir: BorrowedFd<'_>, name: &str) -> io::Result<Fi
 /// Reads a whole small file.
 pub(crate) fn read_all(dir: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(2048);
-    open_for_reading(dir, name)?.read_to_end(&mut bytes)?;
+    // Without a limit, File would first ask for the size and the position: two system calls for
+    // a file that fits the first read.
+    open_for_reading(dir, name)?
+        .take(u64::MAX)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::detach::release_unused_stack;
 use super::ledger::Ledger;
 use super::machine::{Action, Event, Exit, Settings, State, step};
 use super::signals::{Heard, Signals};
@@ -107,6 +108,7 @@ impl<'a> Chores<'a> {
 
     /// Looks after the run until the machine says that nothing is left to do.
     pub(crate) fn see_through(&mut self) -> std::io::Result<()> {
+        release_unused_stack();
         while self.state != State::Ended {
             let deadline = self.next_deadline();
             let heard = self.signals.wait(deadline)?;

@@ -25,7 +25,7 @@ mod signals;
 mod tree;
 
 pub use launch::Program;
-pub use run::take_over;
+pub use run::{take_over, take_over_with};
 
 pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
 pub(crate) use ledger::keep_previous;

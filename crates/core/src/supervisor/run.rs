@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::chores::Chores;
 use super::detach::{HandedOver, detach, leave_note};
@@ -16,7 +16,7 @@ use super::signals::Signals;
 use super::{ENTRY, Errand};
 use crate::error::SpawnStep;
 use crate::event::Journal;
-use crate::process::{self, send_while};
+use crate::process::{self, Arena, Arguments, send_while};
 use crate::store::{Holder, Home, SupervisorLock, TaskDir, Verb, Want, file, first_marked};
 use crate::task::{ProcessIdentity, SignalNumber, TaskRecord, TaskState};
 
@@ -26,16 +26,25 @@ use crate::task::{ProcessIdentity, SignalNumber, TaskRecord, TaskState};
 /// it first thing in `main`, before threads, allocations or arguments of its own.
 pub fn take_over() {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().as_deref() != Some(OsStr::new(ENTRY)) {
-        return;
+    if arguments.next().as_deref() == Some(OsStr::new(ENTRY)) {
+        let (folder, errand) = (arguments.next(), arguments.next());
+        become_supervisor(folder.as_deref(), errand.as_deref());
     }
-    let folder = arguments.next().map(PathBuf::from);
-    let errand = arguments
-        .next()
-        .and_then(|text| Errand::parse(text.to_str()?));
+}
+
+/// The same for a program with an `entry!`, before anything is allocated.
+pub fn take_over_with(arguments: Arguments<'_>) {
+    if arguments.get(1) == Some(OsStr::new(ENTRY)) {
+        become_supervisor(arguments.get(2), arguments.get(3));
+    }
+}
+
+fn become_supervisor(folder: Option<&OsStr>, errand: Option<&OsStr>) -> ! {
+    Arena::close();
+    let errand = errand.and_then(OsStr::to_str).and_then(Errand::parse);
     let code = match (folder, errand) {
         (Some(folder), Some(errand)) => {
-            detach().map_or(2, |handed| supervise(&folder, errand, handed))
+            detach().map_or(2, |handed| supervise(Path::new(folder), errand, handed))
         }
         _ => 2,
     };
