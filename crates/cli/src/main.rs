@@ -4,7 +4,8 @@
 //! argv -> args -> payload -> run (one arm per command) -> envelope -> print -> exit status
 //! ```
 
-#![no_main]
+// Not in the unit tests, whose harness brings a main of its own.
+#![cfg_attr(not(test), no_main)]
 
 mod args;
 mod command;
@@ -19,8 +20,10 @@ use std::ffi::OsString;
 #[global_allocator]
 static ALLOCATOR: background_tasks_core::Arena = background_tasks_core::Arena;
 
+#[cfg(not(test))]
 background_tasks_core::entry!(begin);
 
+#[cfg_attr(test, allow(dead_code, reason = "the tests call what it calls"))]
 fn begin(arguments: Vec<OsString>) -> u8 {
     print::tell_of_panics();
     run::run(arguments)

@@ -208,7 +208,18 @@ fn locate_from(
             })?
             .join(".local/state/background-tasks"),
     };
-    std::path::absolute(&chosen).map_err(|error| Error::store("find", &chosen, &error))
+    let path =
+        std::path::absolute(&chosen).map_err(|error| Error::store("find", &chosen, &error))?;
+    if path.to_str().is_none() {
+        return Err(Error::Store {
+            action: "use",
+            path,
+            problem: "its path is not UTF-8, so no answer could name it".to_owned(),
+            errno: None,
+            hint: "Set BACKGROUND_TASKS_HOME to a folder with a UTF-8 path.".to_owned(),
+        });
+    }
+    Ok(path)
 }
 
 #[cfg(test)]
