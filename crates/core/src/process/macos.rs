@@ -21,23 +21,17 @@ use crate::task::SignalNumber;
 /// become children of launchd here, so it is not: a supervisor looks again and again.
 pub(crate) const PROMPT_TREE_EXIT: bool = false;
 
-/// The most that a process can be given as arguments and environment (`ARG_MAX`, which the libc
-/// crate does not have).
+/// `ARG_MAX` of `<sys/syslimits.h>`, which the libc crate does not have.
 const ARGUMENTS_MAX: usize = 1 << 20;
 
 /// `struct kinfo_proc` of `<sys/sysctl.h>`, which the libc crate does not have: its size, and at
-/// which byte of it stands what we need.
+/// which byte stand the start time (64 and 32 bits), the status (8), pid and parent (32 each).
 mod kinfo_proc {
     pub(super) const SIZE: usize = 648;
-    /// `kp_proc.p_starttime.tv_sec`, 64 bits.
-    pub(super) const START_SECONDS: usize = 0;
-    /// `kp_proc.p_starttime.tv_usec`, 32 bits.
-    pub(super) const START_MICROSECONDS: usize = 8;
-    /// `kp_proc.p_stat`, 8 bits.
+    pub(super) const SECONDS: usize = 0;
+    pub(super) const MICROSECONDS: usize = 8;
     pub(super) const STATUS: usize = 36;
-    /// `kp_proc.p_pid`, 32 bits.
     pub(super) const PID: usize = 40;
-    /// `kp_eproc.e_ppid`, 32 bits.
     pub(super) const PARENT: usize = 560;
 }
 
@@ -56,12 +50,7 @@ pub(crate) fn boot_id() -> io::Result<String> {
         )
     })?;
     let text = CStr::from_bytes_until_nul(&text).map_err(io::Error::other)?;
-    let text = text.to_str().map_err(io::Error::other)?;
-    // Older kernels have the name but say nothing.
-    if text.is_empty() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    Ok(text.to_owned())
+    Ok(text.to_str().map_err(io::Error::other)?.to_owned())
 }
 
 /// Reads a system variable that is named by numbers; returns how many bytes were filled.
@@ -82,8 +71,6 @@ fn sysctl(name: &mut [c_int], buffer: &mut [u8]) -> Result<usize, Errno> {
     Ok(size)
 }
 
-/// Asks libproc about a process.
-///
 /// # Safety
 /// `T` must be the plain structure that `proc_info.h` has for this flavor.
 unsafe fn proc_pidinfo<T>(pid: i32, flavor: c_int, argument: u64) -> Result<T, Errno> {
@@ -101,8 +88,7 @@ unsafe fn proc_pidinfo<T>(pid: i32, flavor: c_int, argument: u64) -> Result<T, E
 
 /// What the process table says; `None` when there is no such process.
 pub(crate) fn stat(pid: i32) -> Option<ProcessStat> {
-    // 1: zombies too.
-    // SAFETY: this flavor fills a `proc_bsdinfo`.
+    // SAFETY: this flavor fills a `proc_bsdinfo` (the 1: also for zombies).
     let told = unsafe { proc_pidinfo::<libc::proc_bsdinfo>(pid, libc::PROC_PIDTBSDINFO, 1) };
     let info = match told {
         Ok(info) => info,
@@ -110,11 +96,10 @@ pub(crate) fn stat(pid: i32) -> Option<ProcessStat> {
         Err(Errno::EPERM | Errno::EACCES) => return stat_of_any_user(pid),
         Err(_) => return None,
     };
-    let seconds = info.pbi_start_tvsec;
     Some(ProcessStat {
         parent: info.pbi_ppid.cast_signed(),
         session: session_of(pid),
-        start_time: in_microseconds(seconds, info.pbi_start_tvusec),
+        start_time: info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec,
         zombie: info.pbi_status == libc::SZOMB,
     })
 }
@@ -129,20 +114,14 @@ fn stat_of_any_user(pid: i32) -> Option<ProcessStat> {
     if filled != entry.len() || number(kinfo_proc::PID)? != pid {
         return None;
     }
-    let seconds = u64::from_ne_bytes(*entry[kinfo_proc::START_SECONDS..].first_chunk()?);
-    let microseconds = u64::try_from(number(kinfo_proc::START_MICROSECONDS)?).ok()?;
+    let seconds = u64::from_ne_bytes(*entry[kinfo_proc::SECONDS..].first_chunk()?);
+    let microseconds = u64::try_from(number(kinfo_proc::MICROSECONDS)?).ok()?;
     Some(ProcessStat {
         parent: number(kinfo_proc::PARENT)?,
         session: session_of(pid),
-        start_time: in_microseconds(seconds, microseconds),
+        start_time: seconds * 1_000_000 + microseconds,
         zombie: u32::from(entry[kinfo_proc::STATUS]) == libc::SZOMB,
     })
-}
-
-fn in_microseconds(seconds: u64, microseconds: u64) -> u64 {
-    seconds
-        .saturating_mul(1_000_000)
-        .saturating_add(microseconds)
 }
 
 /// 0 for zombies: they are in no session any more.
@@ -178,12 +157,8 @@ fn listed(list: impl Fn(*mut c_void, c_int) -> c_int) -> Vec<i32> {
     let mut expected = list(ptr::null_mut(), 0);
     while let Ok(room) = usize::try_from(expected) {
         let mut pids = vec![0; room + 32];
-        let Ok(size) = c_int::try_from(size_of_val(pids.as_slice())) else {
-            break;
-        };
-        let Ok(count) = usize::try_from(list(pids.as_mut_ptr().cast(), size)) else {
-            break;
-        };
+        let size = c_int::try_from(size_of_val(pids.as_slice())).unwrap_or(c_int::MAX);
+        let count = usize::try_from(list(pids.as_mut_ptr().cast(), size)).unwrap_or(0);
         // Full: there may be more by now.
         if count < pids.len() {
             pids.truncate(count);
@@ -201,10 +176,10 @@ fn listed(list: impl Fn(*mut c_void, c_int) -> c_int) -> Vec<i32> {
 pub(crate) fn environment_holds(pid: i32, variable: &str) -> bool {
     let mut block = vec![0; ARGUMENTS_MAX];
     let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid];
-    let Ok(filled) = sysctl(&mut name, &mut block) else {
-        return false;
-    };
-    environment_in(&block[..filled.min(ARGUMENTS_MAX)])
+    let filled = sysctl(&mut name, &mut block);
+    let block = filled.ok().and_then(|filled| block.get(..filled));
+    block
+        .and_then(environment_in)
         .is_some_and(|mut environment| environment.any(|one| one == variable.as_bytes()))
 }
 
@@ -224,12 +199,9 @@ pub(crate) fn working_directory(pid: i32) -> Option<PathBuf> {
     // SAFETY: this flavor fills a `proc_vnodepathinfo`.
     let told =
         unsafe { proc_pidinfo::<libc::proc_vnodepathinfo>(pid, libc::PROC_PIDVNODEPATHINFO, 0) };
-    let info = told.ok()?;
-    let path = info.pvi_cdir.vip_path.as_flattened().iter();
-    let path: Vec<u8> = path
-        .map(|&byte| byte.cast_unsigned())
-        .take_while(|&byte| byte != 0)
-        .collect();
+    let path = told.ok()?.pvi_cdir.vip_path;
+    let path = path.as_flattened().iter().map(|byte| byte.cast_unsigned());
+    let path: Vec<u8> = path.take_while(|&byte| byte != 0).collect();
     (!path.is_empty()).then(|| OsString::from_vec(path).into())
 }
 
@@ -254,7 +226,6 @@ pub(crate) fn pinned_kill(
 /// A descriptor that becomes readable when the process has ended. An error (ESRCH) when it has
 /// already, reaped or not.
 pub(crate) fn exit_watch(pid: i32) -> io::Result<OwnedFd> {
-    // Close-on-exec and close-on-fork by definition.
     let queue = Kqueue::new()?;
     let interest = KEvent::new(
         usize::try_from(pid).map_err(|_| Errno::ESRCH)?,
@@ -264,12 +235,12 @@ pub(crate) fn exit_watch(pid: i32) -> io::Result<OwnedFd> {
         0,
         0,
     );
-    // The event is never fetched, so the queue stays readable.
+    // The event is never fetched, so the queue stays readable; it is close-on-exec by definition.
     queue.kevent(&[interest], &mut [], None)?;
     Ok(queue.into())
 }
 
-/// Would make orphans of our descendants our children; this system cannot.
+/// Would make orphans of our descendants our children, but this system cannot.
 pub(crate) fn become_subreaper() -> bool {
     false
 }
@@ -317,7 +288,6 @@ mod tests {
         let found: Vec<_> = environment_in(&block).unwrap().take(2).collect();
         assert_eq!(found, [b"B=2", b"C=3"]);
         assert!(environment_in(&block[..8]).is_none());
-        assert!(environment_in(b"").is_none());
     }
 
     #[test]
@@ -325,6 +295,5 @@ mod tests {
         let me = i32::try_from(std::process::id()).unwrap();
         assert!(stat(me).is_some());
         assert_eq!(stat(me), stat_of_any_user(me));
-        assert_eq!(stat_of_any_user(i32::MAX), None);
     }
 }

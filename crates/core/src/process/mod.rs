@@ -11,6 +11,7 @@ mod os;
 #[cfg(target_os = "macos")]
 #[path = "macos.rs"]
 mod os;
+mod reap;
 mod signal;
 mod spawn;
 
@@ -22,6 +23,7 @@ pub(crate) use os::{
     PROMPT_TREE_EXIT, all_pids, become_subreaper, boot_id, children, close_descriptors_from,
     environment_holds, exit_watch, parent_and_session, set_title, working_directory,
 };
+pub(crate) use reap::{Reaped, reap, reap_waiting};
 pub(crate) use signal::{send, send_while};
 pub(crate) use spawn::{SignalMask, Spawn};
 

@@ -2,19 +2,15 @@
 
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
-
 use super::detach::release_unused_stack;
 use super::ledger::Ledger;
 use super::machine::{Action, Event, Exit, Settings, State, step};
 use super::signals::{Heard, Signals};
 use super::tree::Tree;
 use crate::clock::Deadline;
-use crate::process;
+use crate::process::{self, Reaped};
 use crate::store::Verb;
-use crate::task::{MainExit, ProcessIdentity, SignalNumber};
+use crate::task::ProcessIdentity;
 
 /// Between two sweeps of SIGKILL: SIGCHLD ends it earlier.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -136,9 +132,9 @@ impl<'a> Chores<'a> {
         let waited_for_tree = self.is_waiting_for_tree();
         let mut gone = false;
         if heard.child {
-            let reaped = self.reap();
-            gone = reaped.nothing_left;
-            if let Some(exit) = reaped.main {
+            let (main_exit, nothing_left) = self.reap();
+            gone = nothing_left;
+            if let Some(exit) = main_exit {
                 self.main = None;
                 let alone = gone || self.tree.is_gone();
                 self.happen(Event::MainEnded {
@@ -200,47 +196,20 @@ impl<'a> Chores<'a> {
         }
     }
 
-    /// Takes in every child that has ended. As a subreaper we get those of others too.
-    fn reap(&mut self) -> Reaped {
+    /// Takes in every child that has ended; as a subreaper we get those of others too. Returns how
+    /// the main process ended, if it was among them, and whether no child is left.
+    fn reap(&mut self) -> (Exit, bool) {
         let mut main = None;
         loop {
-            match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => {
-                    return Reaped {
-                        main,
-                        nothing_left: false,
-                    };
+            match process::reap() {
+                Reaped::Ended { pid, exit } if Some(pid) == self.main.map(|main| main.pid) => {
+                    main = Some(exit);
                 }
-                Ok(status) => {
-                    let ended = status.pid().map(Pid::as_raw);
-                    if ended.is_some() && ended == self.main.map(|main| main.pid) {
-                        main = exit_of(status);
-                    }
-                }
-                Err(Errno::EINTR) => {}
-                // ECHILD: no child is left, and so nothing of the task.
-                Err(_) => {
-                    return Reaped {
-                        main,
-                        nothing_left: true,
-                    };
-                }
+                Reaped::Ended { .. } => {}
+                Reaped::StillAlive => return (main, false),
+                // Of a run that we did not execute nothing was ever our child.
+                Reaped::NoChild => return (main, !self.tree.is_foreign()),
             }
         }
-    }
-}
-
-struct Reaped {
-    main: Exit,
-    nothing_left: bool,
-}
-
-fn exit_of(status: WaitStatus) -> Exit {
-    match status {
-        WaitStatus::Exited(_, code) => Some(MainExit::Code(code)),
-        WaitStatus::Signaled(_, signal, _) => {
-            SignalNumber::from_number(signal as i32).map(MainExit::Signal)
-        }
-        _ => None,
     }
 }

@@ -6,8 +6,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
 
 use super::command::Command;
 use super::handshake::{Answer, SpawnFailure, tell};
@@ -16,6 +14,7 @@ use super::ledger::Ledger;
 use super::log_file::LogPlace;
 use super::tree::Tree;
 use crate::error::SpawnStep;
+use crate::process::{self, Reaped};
 use crate::store::{Home, file};
 use crate::task::ProcessIdentity;
 
@@ -159,9 +158,8 @@ fn end_unrecorded(main: ProcessIdentity) {
     let tree = Tree::own(main);
     loop {
         tree.kill();
-        match waitpid(Pid::from_raw(-1), None) {
-            Ok(_) | Err(Errno::EINTR) if !tree.is_gone() => {}
-            _ => return,
+        if tree.is_gone() || process::reap_waiting() == Reaped::NoChild {
+            return;
         }
     }
 }

@@ -1,0 +1,60 @@
+//! Learning how a child ended.
+#![allow(
+    unsafe_code,
+    reason = "the wrapper in use has no name for real-time signals and loses their status"
+)]
+
+use nix::errno::Errno;
+
+use crate::task::{MainExit, SignalNumber};
+
+/// What waitpid(2) says about our children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reaped {
+    /// This child has ended, and is no more.
+    Ended { pid: i32, exit: MainExit },
+    /// There are children, and none of them has ended.
+    StillAlive,
+    /// There is no child.
+    NoChild,
+}
+
+/// Takes in one child that has ended, without waiting for any.
+pub(crate) fn reap() -> Reaped {
+    reap_with(libc::WNOHANG)
+}
+
+/// Takes in one child, waiting for it to end.
+pub(crate) fn reap_waiting() -> Reaped {
+    reap_with(0)
+}
+
+fn reap_with(options: libc::c_int) -> Reaped {
+    loop {
+        let mut status = 0;
+        // SAFETY: the kernel writes one integer.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, options) };
+        match Errno::result(pid) {
+            Ok(0) => return Reaped::StillAlive,
+            // Anything else is a stop of a child that somebody traces: not an end.
+            Ok(pid) => {
+                if let Some(exit) = exit_of(status) {
+                    return Reaped::Ended { pid, exit };
+                }
+            }
+            Err(Errno::EINTR) => {}
+            // ECHILD; other errors cannot be with these arguments.
+            Err(_) => return Reaped::NoChild,
+        }
+    }
+}
+
+fn exit_of(status: libc::c_int) -> Option<MainExit> {
+    if libc::WIFEXITED(status) {
+        return Some(MainExit::Code(libc::WEXITSTATUS(status)));
+    }
+    if libc::WIFSIGNALED(status) {
+        return SignalNumber::from_number(libc::WTERMSIG(status)).map(MainExit::Signal);
+    }
+    None
+}
