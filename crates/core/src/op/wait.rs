@@ -219,7 +219,7 @@ impl Vigil {
         if observed.status().is_terminal() {
             return Ok(Kept::Ended(Box::new(observed)));
         }
-        let fd = match live.filter(has_writer) {
+        let fd = match live.filter(|live| process::POLL_TELLS_HANG_UP && has_writer(live)) {
             Some(live) => Some(OwnedFd::from(live)),
             None => watch_process(&dir, &observed),
         };

@@ -53,17 +53,10 @@ impl<'a> Arguments<'a> {
 /// opened, and what is printed would end up in that file. And a write to a pipe without a reader is
 /// to be an error, not the end of the process.
 pub fn prepare_process() {
-    let mut standard = [0, 1, 2].map(|fd| libc::pollfd {
-        fd,
-        events: 0,
-        revents: 0,
-    });
-    // SAFETY: three valid entries; asks for nothing but whether the numbers are in use.
-    unsafe { libc::poll(standard.as_mut_ptr(), 3, 0) };
-    for one in standard {
-        if one.revents & libc::POLLNVAL != 0
-            && let Ok(null) = open("/dev/null", OFlag::O_RDWR, Mode::empty())
-        {
+    for fd in 0..=2 {
+        // SAFETY: asks for the flags of a number.
+        let is_open = unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
+        if !is_open && let Ok(null) = open("/dev/null", OFlag::O_RDWR, Mode::empty()) {
             // The lowest free number is the one that is missing.
             std::mem::forget(null);
         }

@@ -16,6 +16,9 @@ use crate::task::SignalNumber;
 /// subreaper it becomes the parent of whatever is orphaned, and gets SIGCHLD for each.
 pub(crate) const PROMPT_TREE_EXIT: bool = true;
 
+/// Whether poll(2) tells that the last writer of a FIFO has gone.
+pub(crate) const POLL_TELLS_HANG_UP: bool = true;
+
 /// Names this boot; pids and start times mean nothing in another.
 pub(crate) fn boot_id() -> io::Result<String> {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;

@@ -21,6 +21,9 @@ use crate::task::SignalNumber;
 /// become children of launchd here, so it is not: a supervisor looks again and again.
 pub(crate) const PROMPT_TREE_EXIT: bool = false;
 
+/// It does not here; select(2) alone would (golang/go#24164).
+pub(crate) const POLL_TELLS_HANG_UP: bool = false;
+
 /// `ARG_MAX` of `<sys/syslimits.h>`, which the libc crate does not have.
 const ARGUMENTS_MAX: usize = 1 << 20;
 

@@ -41,20 +41,37 @@ pub(crate) struct Spawn<'a> {
 }
 
 #[cfg(target_os = "macos")]
-mod missing {
-    //! In the SDK since macOS 10.15, not in the libc crate.
-    pub(super) const POSIX_SPAWN_SETSID: libc::c_int = 0x0400;
-    unsafe extern "C" {
-        pub(super) fn posix_spawn_file_actions_addfchdir_np(
-            actions: *mut libc::posix_spawn_file_actions_t,
-            fd: libc::c_int,
-        ) -> libc::c_int;
+mod os {
+    use std::ffi::{CStr, CString};
+    use std::os::fd::{AsRawFd, BorrowedFd};
+
+    use nix::errno::Errno;
+
+    /// In the SDK since macOS 10.15, not in the libc crate.
+    const POSIX_SPAWN_SETSID: libc::c_int = 0x0400;
+    /// The second: nothing but the targets gets through. Without pipe2(2) and the like another
+    /// thread may have a descriptor that is not close-on-exec yet.
+    pub(super) const FLAGS: libc::c_int = POSIX_SPAWN_SETSID | libc::POSIX_SPAWN_CLOEXEC_DEFAULT;
+
+    /// What to execute, as an absolute path: a relative one together with a directory action is
+    /// known to be executed and reported as ENOENT all the same (rust-lang/rust#80537).
+    pub(super) fn program(program: &CStr, workdir: BorrowedFd<'_>) -> Result<CString, Errno> {
+        if program.to_bytes().starts_with(b"/") {
+            return Ok(program.to_owned());
+        }
+        let mut folder = [0_u8; libc::PATH_MAX as usize];
+        // SAFETY: at most PATH_MAX bytes are filled, the terminating NUL included.
+        Errno::result(unsafe {
+            libc::fcntl(workdir.as_raw_fd(), libc::F_GETPATH, folder.as_mut_ptr())
+        })?;
+        let folder = CStr::from_bytes_until_nul(&folder).map_err(|_| Errno::ENAMETOOLONG)?;
+        let path = [folder.to_bytes(), b"/", program.to_bytes()].concat();
+        CString::new(path).map_err(|_| Errno::EINVAL)
     }
 }
 #[cfg(target_os = "linux")]
-mod missing {
-    pub(super) const POSIX_SPAWN_SETSID: libc::c_int = libc::POSIX_SPAWN_SETSID as libc::c_int;
-    pub(super) use libc::posix_spawn_file_actions_addfchdir_np;
+mod os {
+    pub(super) const FLAGS: libc::c_int = libc::POSIX_SPAWN_SETSID as libc::c_int;
 }
 
 /// Initialised file actions, destroyed when dropped.
@@ -94,13 +111,17 @@ impl Spawn<'_> {
         let attributes = self.attributes()?;
         let argv = pointers(self.argv);
         let env = pointers(self.env);
+        #[cfg(target_os = "macos")]
+        let program = &os::program(self.program, self.workdir)?;
+        #[cfg(target_os = "linux")]
+        let program = self.program;
         let mut pid: libc::pid_t = 0;
         // SAFETY: every pointer refers to initialised memory that outlives the call; both lists
         // end with a null pointer.
         check(unsafe {
             libc::posix_spawn(
                 &raw mut pid,
-                self.program.as_ptr(),
+                program.as_ptr(),
                 &raw const actions.0,
                 &raw const attributes.0,
                 argv.as_ptr(),
@@ -119,7 +140,7 @@ impl Spawn<'_> {
         // First, because a later dup2 may take the number of the directory's descriptor.
         // SAFETY: initialised actions and a descriptor that is open.
         check(unsafe {
-            missing::posix_spawn_file_actions_addfchdir_np(
+            libc::posix_spawn_file_actions_addfchdir_np(
                 &raw mut actions.0,
                 self.workdir.as_raw_fd(),
             )
@@ -156,7 +177,7 @@ impl Spawn<'_> {
             };
             let flags = libc::POSIX_SPAWN_SETSIGDEF as libc::c_int
                 | libc::POSIX_SPAWN_SETSIGMASK as libc::c_int
-                | missing::POSIX_SPAWN_SETSID;
+                | os::FLAGS;
             let set = &raw mut attributes.0;
             check(libc::posix_spawnattr_setsigdefault(
                 set,

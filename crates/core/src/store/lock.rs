@@ -155,7 +155,7 @@ impl SupervisorLock {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
         let file = File::from(openat(dir, file::SUPERVISOR_LOCK, flags, mode)?);
-        let whole = whole_file(libc::F_WRLCK);
+        let whole = write_lock();
         loop {
             match fcntl(&file, FcntlArg::F_SETLKW(&whole)) {
                 Ok(_) => return Ok(Self { _file: file }),
@@ -173,7 +173,7 @@ impl SupervisorLock {
             Err(Errno::ENOENT) => return Ok(Holder::Nobody),
             Err(errno) => return Err(errno.into()),
         };
-        let mut asked = whole_file(libc::F_WRLCK);
+        let mut asked = write_lock();
         fcntl(&file, FcntlArg::F_GETLK(&mut asked))?;
         Ok(if asked.l_type == libc::F_UNLCK as libc::c_short {
             Holder::Nobody
@@ -187,14 +187,15 @@ impl SupervisorLock {
 
 /// Whether a filesystem knows record locks, tried on a file that nobody else uses.
 pub(crate) fn try_record_lock(file: &File) -> io::Result<()> {
-    fcntl(file, FcntlArg::F_SETLK(&whole_file(libc::F_WRLCK)))?;
+    fcntl(file, FcntlArg::F_SETLK(&write_lock()))?;
     Ok(())
 }
 
-fn whole_file(kind: libc::c_int) -> libc::flock {
+/// On the whole file.
+fn write_lock() -> libc::flock {
     // Built field by field: its layout differs between systems.
     libc::flock {
-        l_type: kind as libc::c_short,
+        l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: 0,
         l_len: 0,

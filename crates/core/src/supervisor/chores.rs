@@ -207,8 +207,8 @@ impl<'a> Chores<'a> {
                 }
                 Reaped::Ended { .. } => {}
                 Reaped::StillAlive => return (main, false),
-                // Of a run that we did not execute nothing was ever our child.
-                Reaped::NoChild => return (main, !self.tree.is_foreign()),
+                // That says all only where every process of the run becomes our child.
+                Reaped::NoChild => return (main, self.tree.is_told_by_kernel()),
             }
         }
     }

@@ -156,10 +156,11 @@ fn record_failure(error: &io::Error) -> SpawnFailure {
 /// later, so better not at all.
 fn end_unrecorded(main: ProcessIdentity) {
     let tree = Tree::own(main);
-    loop {
+    while !tree.is_gone() {
         tree.kill();
-        if tree.is_gone() || process::reap_waiting() == Reaped::NoChild {
-            return;
+        if process::reap_waiting() == Reaped::NoChild {
+            // Orphans that are no children of ours: nothing tells when they have gone.
+            std::thread::yield_now();
         }
     }
 }

@@ -60,6 +60,11 @@ impl Tree {
             Self::Foreign { main, variable } => {
                 if let Some(main) = main.filter(process::is_alive) {
                     walk.add(main.pid);
+                    if !process::PROMPT_TREE_EXIT {
+                        // Environments may be hidden; as long as its leader lives, a session is
+                        // that of no other.
+                        walk.add_session(main.pid);
+                    }
                 }
                 for pid in process::all_pids() {
                     if pid != own_pid() && process::environment_holds(pid, variable) {
