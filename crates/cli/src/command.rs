@@ -142,7 +142,9 @@ impl Command {
             Self::Start => &[F::Wait, F::Timeout, F::Concurrency, F::ExitCode, F::Output],
             Self::Status => &[F::Wait, F::Timeout, F::ExitCode, F::Output],
             Self::Wait => &[F::Wait, F::Timeout, F::ExitCode, F::Output],
-            Self::Stop | Self::Restart => &[F::Wait, F::Timeout, F::Concurrency, F::Output],
+            // It waits anyway; whoever says so is not wrong.
+            Self::Stop => &[F::Wait, F::Timeout, F::Concurrency, F::Output],
+            Self::Restart => &[F::Timeout, F::Concurrency, F::Output],
             Self::Logs | Self::Events => &[F::Output, F::Stream, F::Follow, F::Timeout],
             _ => &[F::Output, F::Timeout],
         }

@@ -60,10 +60,15 @@ impl Call {
             Command::Start => self.start(&payload),
             Command::Status if self.flags.wait => {
                 let status: request::Status = payload.one()?;
-                self.wait(&request::Wait {
-                    id: Some(status.id),
+                let wait = request::Wait {
+                    id: Some(status.id.clone()),
                     ..Default::default()
-                })
+                };
+                let mut answer = op::wait(&client()?, &wait, self.flags.deadline())?;
+                if let WaitAnswer::One { answer, .. } = &mut answer {
+                    **answer = op::status(&client()?, &status)?;
+                }
+                Ok(self.waited(&answer))
             }
             Command::Status => {
                 let answer = op::status(&client()?, &payload.one()?)?;
@@ -122,18 +127,31 @@ impl Call {
                     options,
                     flags.deadline(),
                 );
-                Ok(self.batch(&answer))
+                let tasks: Vec<&Task> = answer
+                    .results
+                    .iter()
+                    .filter_map(|item| Some(&item.data.as_ref()?.task))
+                    .collect();
+                let code = match answer.error_count {
+                    0 => self.exit_status(&tasks),
+                    _ => 1,
+                };
+                Ok(self.answer(&answer, code))
             }
         }
     }
 
     fn wait(self, request: &request::Wait) -> Result<u8> {
         let answer = op::wait(&client()?, request, self.flags.deadline())?;
-        let tasks: Vec<&Task> = match &answer {
+        Ok(self.waited(&answer))
+    }
+
+    fn waited(self, answer: &WaitAnswer) -> u8 {
+        let tasks: Vec<&Task> = match answer {
             WaitAnswer::One { answer, .. } => vec![&answer.task],
             WaitAnswer::Many(many) => many.tasks.iter().collect(),
         };
-        Ok(self.answer(&answer, self.exit_status(&tasks)))
+        self.answer(answer, self.exit_status(&tasks))
     }
 
     fn stop(self, payload: &Payload) -> Result<u8> {

@@ -111,6 +111,14 @@ impl Deadline {
         self.remaining().is_some_and(|left| left.is_zero())
     }
 
+    /// The later of the two.
+    pub fn later(self, other: Deadline) -> Deadline {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Self(Some(a.max(b))),
+            _ => Self::NEVER,
+        }
+    }
+
     /// The earlier of the two.
     pub fn sooner(self, other: Deadline) -> Deadline {
         match (self.0, other.0) {

@@ -129,11 +129,16 @@ pub enum Error {
         /// Where it stands.
         status: TaskStatus,
     },
+    /// A filter finds no task where one is needed.
+    #[error("no task matches the filter")]
+    NoneMatches,
     /// The time to wait is over.
     #[error("{message}")]
     TaskWaitTimedOut {
         /// What was waited for.
         message: String,
+        /// What has become of the request, and what to do.
+        hint: &'static str,
         /// The tasks as they are, their last lines, their cursors.
         details: Map<String, Value>,
     },
@@ -229,8 +234,19 @@ impl Error {
     pub fn timed_out(message: impl Into<String>) -> Self {
         Self::TaskWaitTimedOut {
             message: message.into(),
+            hint: "The task goes on; ask again, with a longer --timeout if need be.",
             details: Map::new(),
         }
+    }
+
+    /// Others are changing the task, and went on with it for longer than there was time.
+    pub(crate) fn busy(id: &TaskId) -> Self {
+        Self::TaskWaitTimedOut {
+            message: format!("another caller is still changing {id}"),
+            hint: "Nothing was done; ask again, with a longer --timeout if need be.",
+            details: Map::new(),
+        }
+        .with("id", id.to_string())
     }
 
     /// Adds a task as it is.

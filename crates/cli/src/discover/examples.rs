@@ -21,7 +21,7 @@ impl Request for ExamplesShow {
 /// The files, by name. A test compares the list with the folder.
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
-        [$(($name, include_str!(concat!("../../../../examples/", $name, ".json")))),*]
+        [$(($name, include_str!(concat!("../../examples/", $name, ".json")))),*]
     };
 }
 
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_list_is_the_folder_and_every_file_is_an_example() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
         let mut there: Vec<String> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| {

@@ -33,7 +33,11 @@ impl Help {
         };
         match command {
             Some(command) => Self {
-                usage: clap_command(command).render_help().to_string(),
+                usage: clap_command(command).render_help().to_string().replacen(
+                    "Usage: ",
+                    "Usage: background-tasks ",
+                    1,
+                ),
                 commands: vec![of(&command)],
             },
             None => Self {
@@ -47,9 +51,9 @@ impl Help {
     pub(crate) fn text(&self) -> String {
         if let [_] = self.commands.as_slice() {
             return format!(
-                "{}\n",
+                "{}
+",
                 self.usage
-                    .replacen("Usage: ", "Usage: background-tasks ", 1)
             );
         }
         let mut text = format!(

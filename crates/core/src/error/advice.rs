@@ -33,7 +33,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::CommandInput { .. } => ErrorKind::CommandInputError,
-            Self::TaskNotFound { .. } => ErrorKind::TaskNotFound,
+            Self::TaskNotFound { .. } | Self::NoneMatches => ErrorKind::TaskNotFound,
             Self::TaskAlreadyRunning { .. } => ErrorKind::TaskAlreadyRunning,
             Self::TaskWaitTimedOut { .. } => ErrorKind::TaskWaitTimedOut,
             Self::SpawnFailed { .. } => ErrorKind::SpawnFailed,
@@ -73,9 +73,8 @@ impl Error {
             Self::TaskAlreadyRunning { id, .. } => format!(
                 "Stop it first, choose another id, or start with \"if_running\": \"reuse\" or \"restart\"; status {id} shows it."
             ),
-            Self::TaskWaitTimedOut { .. } => {
-                "The task goes on; ask again, with a longer --timeout if need be.".to_owned()
-            }
+            Self::TaskWaitTimedOut { hint, .. } => (*hint).to_owned(),
+            Self::NoneMatches => "Run list to see what there is.".to_owned(),
             Self::SpawnFailed { step, errno, .. } => spawn_hint(*step, *errno).to_owned(),
             Self::Internal { .. } => {
                 "This is a mistake in background-tasks; please report it with the message."
@@ -112,7 +111,7 @@ impl Error {
                 "errno": errno.map(|errno| errno as i32),
                 "errno_name": errno.map(|errno| format!("{errno:?}")),
             })),
-            Self::Unsupported { .. } | Self::Internal { .. } => Map::new(),
+            Self::NoneMatches | Self::Unsupported { .. } | Self::Internal { .. } => Map::new(),
         };
         all.insert("hint".to_owned(), self.hint().into());
         all.insert("retryable".to_owned(), self.retryable().into());

@@ -16,13 +16,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::store::{FORMAT_VERSION, TaskDir, file, read_all};
-use crate::task::{FailReason, KillReason, MainExit, SignalNumber, StopSettings, TaskState};
+use crate::task::{
+    Facts, FailReason, Generation, KillReason, MainExit, SignalNumber, StopSettings, TaskState,
+};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalEntry {
     /// On-disk format.
     pub version: u32,
+    /// Which `start` it belongs to: a reader of an earlier one must not take it for its own.
+    pub generation: Generation,
     /// Counts up from 1 within the generation.
     pub number: u64,
     /// When it happened.
@@ -194,15 +198,16 @@ impl Journal {
     pub(crate) fn append(
         &mut self,
         dir: &TaskDir,
-        run: u32,
+        facts: &Facts,
         log_offset: u64,
         event: EventData,
     ) -> io::Result<()> {
         let entry = JournalEntry {
             version: FORMAT_VERSION,
+            generation: facts.generation.clone(),
             number: self.next_number,
             timestamp: Timestamp::now(),
-            run,
+            run: facts.run,
             log_offset,
             stderr_offset: 0,
             event,

@@ -1,6 +1,8 @@
 //! A generation of a task about to begin: claiming its id and its places, putting it on record,
 //! launching its supervisor.
 
+use std::time::Duration;
+
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, mkdirat};
 
@@ -77,6 +79,10 @@ pub(super) fn taken(home: &Home, id: &TaskId) -> Error {
     home.error("create", &format!("{TASKS}/{id}"), Errno::EEXIST)
 }
 
+/// How long a supervisor's answer is waited for at the least. `--timeout` limits how long the *end*
+/// of a task is waited for; a caller in a hurry still wants to know whether it began.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// A generation about to begin, under the task's short lock.
 pub(super) struct New<'a> {
     pub client: &'a Client,
@@ -101,7 +107,7 @@ impl New<'_> {
             .prepare(&record, previous)
             .inspect_err(|_| self.undo(previous))?;
         let facts = pending
-            .wait(self.deadline)
+            .wait(self.deadline.later(Deadline::after(HANDSHAKE)))
             .inspect_err(|error| self.clean_up_after(error, &record, previous))?;
         let record = TaskRecord { facts, ..record };
         Ok(Task::of(&record, &self.home.log_path(self.id), true))

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 
 use super::events::{Follow, Sink};
 use super::logs::generation_of;
-use super::wait::{Kept, Vigil, has_writer, open_live};
+use super::wait::{Vigil, has_writer, open_live};
 use crate::client::{find, not_found};
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{Error, Result};
@@ -115,23 +115,19 @@ impl<'a> History<'a> {
             if let Some(growth) = &growth {
                 growth.reset();
             }
-            let kept = Vigil::keep(self.home, self.id)?;
-            let is_other =
-                |observed: &Observed| generation_of(observed) != *self.framer.generation();
-            let vigil = match kept {
+            let (observed, vigil) = Vigil::keep(self.home, self.id)?;
+            if generation_of(&observed) != *self.framer.generation() {
                 // Started anew: this generation's history is over, and partly gone.
-                Kept::Ended(observed) if is_other(&observed) => {
-                    return Ok(ControlFlow::Continue(()));
-                }
-                Kept::Ended(observed) => {
-                    self.observed = *observed;
-                    // The last word may still be on its way into the journal.
-                    match open_live(&self.dir).filter(has_writer) {
-                        Some(live) => Some(live.into()),
-                        None => return self.drain(Part::UntilTerminal, sink),
-                    }
-                }
-                Kept::Watching(vigil) => vigil.fd,
+                return Ok(ControlFlow::Continue(()));
+            }
+            self.observed = observed;
+            let wakes = match vigil {
+                Some(vigil) => vigil.fd,
+                // The last word may still be on its way into the journal.
+                None => match open_live(&self.dir).filter(has_writer) {
+                    Some(live) => Some(live.into()),
+                    None => return self.drain(Part::UntilTerminal, sink),
+                },
             };
             if self.drain(Part::UntilTerminal, sink)?.is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -139,7 +135,7 @@ impl<'a> History<'a> {
             if self.terminal_given || deadline.has_passed() {
                 return Ok(ControlFlow::Continue(()));
             }
-            self.sleep(growth.as_ref(), vigil.as_ref(), deadline)?;
+            self.sleep(growth.as_ref(), wakes.as_ref(), deadline)?;
         }
     }
 
@@ -176,7 +172,7 @@ impl<'a> History<'a> {
         let known = self.framer.journal_number();
         let mut entries: Vec<_> = read_journal(&self.dir)
             .into_iter()
-            .filter(|entry| entry.number > known)
+            .filter(|entry| entry.generation == *self.framer.generation() && entry.number > known)
             .collect();
         let ended = self.observed.status().is_terminal();
         // A later run may follow a terminal event of an earlier one; only the last one counts.

@@ -172,15 +172,11 @@ fn tail(file: &File, size: u64, limits: &Limits) -> io::Result<Tail> {
         let mut bytes = vec![0; wanted];
         let n = read_at(file, &mut bytes, start)?;
         bytes.truncate(n);
-        let is_whole = n as u64 == length;
-        let ended = is_whole && bytes.last() == Some(&b'\n');
-        if end == size {
-            last_is_partial = !ended && (is_whole || !ends_with_newline(file, size)?);
-        }
-        if ended {
-            bytes.pop();
-        }
-        let text_length = if is_whole { bytes.len() as u64 } else { length };
+        // Only the last line can lack its end.
+        let ended = end < size || ends_with_newline(file, size)?;
+        last_is_partial |= !ended;
+        let text_length = length - u64::from(ended);
+        bytes.truncate(usize::try_from(text_length).unwrap_or(usize::MAX));
         let (text, cut) = clip(&bytes, text_length, limits.line_bytes);
         if text.len() > budget && !lines.is_empty() {
             break;

@@ -44,9 +44,7 @@ pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitA
     let single = matches!(selection, Selection::One(_));
     let mut ids = selected(client, selection)?;
     let Some(first) = ids.first().cloned() else {
-        return Err(Error::TaskNotFound {
-            id: "no task matches the filter".to_owned(),
-        });
+        return Err(Error::NoneMatches);
     };
     let home = client.home_of(&first)?;
     if single {
@@ -138,10 +136,9 @@ pub(super) fn reach(
     loop {
         for (at, id) in ids.iter().enumerate() {
             if ended[at].is_none() && vigils[at].as_ref().is_none_or(|vigil| vigil.fired) {
-                match Vigil::keep(home, id)? {
-                    Kept::Ended(observed) => (ended[at], vigils[at]) = (Some(*observed), None),
-                    Kept::Watching(vigil) => vigils[at] = Some(vigil),
-                }
+                let (observed, vigil) = Vigil::keep(home, id)?;
+                ended[at] = vigil.is_none().then_some(observed);
+                vigils[at] = vigil;
             }
         }
         let done = ended.iter().flatten().count();
@@ -201,29 +198,21 @@ pub(super) struct Vigil {
     fired: bool,
 }
 
-/// What came of trying to watch a task.
-pub(super) enum Kept {
-    /// It has ended.
-    Ended(Box<Observed>),
-    /// It has not.
-    Watching(Vigil),
-}
-
 impl Vigil {
-    /// Begins to watch a task, unless it has ended.
-    pub(super) fn keep(home: &Home, id: &TaskId) -> Result<Kept> {
+    /// Observes a task and begins to watch it, unless it has ended.
+    pub(super) fn keep(home: &Home, id: &TaskId) -> Result<(Observed, Option<Vigil>)> {
         let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
         let live = open_live(&dir);
         // Only now: what happens after this reading hangs up a FIFO that is already open.
         let observed = find(home, id)?;
         if observed.status().is_terminal() {
-            return Ok(Kept::Ended(Box::new(observed)));
+            return Ok((observed, None));
         }
         let fd = match live.filter(|live| process::POLL_TELLS_HANG_UP && has_writer(live)) {
             Some(live) => Some(OwnedFd::from(live)),
             None => watch_process(&dir, &observed),
         };
-        Ok(Kept::Watching(Vigil { fd, fired: false }))
+        Ok((observed, Some(Vigil { fd, fired: false })))
     }
 }
 

@@ -43,7 +43,9 @@ pub fn decode_batch<R: Request>(text: &[u8]) -> Result<Vec<R>> {
         ));
     }
     let decode_item = |(index, item): (usize, &RawValue)| {
-        decode(item.get().as_bytes()).map_err(|error| error.with("index", index))
+        decode(item.get().as_bytes())
+            .and_then(named_if_needed)
+            .map_err(|error| error.with("index", index))
     };
     let requests: Vec<R> = items
         .into_iter()
@@ -52,6 +54,14 @@ pub fn decode_batch<R: Request>(text: &[u8]) -> Result<Vec<R>> {
         .collect::<Result<_>>()?;
     refuse_duplicates(&requests)?;
     Ok(requests)
+}
+
+fn named_if_needed<R: Request>(request: R) -> Result<R> {
+    if R::ITEMS_NAME_A_TASK && request.task_id().is_none() {
+        let hint = "Give a filter by itself, not in an array.";
+        return Err(invalid("id", "an item of an array names one task", hint));
+    }
+    Ok(request)
 }
 
 /// Two items about one task would race each other. Ids that differ only in case are one.
@@ -101,12 +111,13 @@ fn explain<R: Request>(
     }
     let path = error.path().to_string();
     let problem = inner.to_string();
-    // serde_json appends the place in the text, which says less than the field does.
-    let problem = problem
-        .split(" at line ")
-        .next()
-        .unwrap_or(&problem)
-        .to_owned();
+    // serde_json appends the place in the text, which says less than the field does, and names
+    // our types where it means an object.
+    let problem = problem.split(" at line ").next().unwrap_or(&problem);
+    let problem = match problem.split_once("expected struct ") {
+        Some((found, _)) => format!("{found}expected a JSON object"),
+        None => problem.to_owned(),
+    };
     match path.as_str() {
         "." | "" => Error::input(problem, hint),
         field => Error::input(format!("{field}: {problem}"), hint).with("field", field),

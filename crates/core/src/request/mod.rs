@@ -35,6 +35,9 @@ pub trait Request: DeserializeOwned + JsonSchema {
         None
     }
 
+    /// Whether an item of an array must name its task.
+    const ITEMS_NAME_A_TASK: bool = false;
+
     /// Checks what the types cannot express, before anything is touched.
     ///
     /// # Errors

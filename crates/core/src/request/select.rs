@@ -166,7 +166,14 @@ impl Wait {
             tags: self.tags.as_ref(),
             parent_session_id: self.parent_session_id.as_ref(),
         };
-        select("wait", self.id.as_ref(), self.ids.as_ref(), filter, false)
+        select(
+            "wait",
+            "id, ids, or a filter (tag, tags, parent_session_id)",
+            self.id.as_ref(),
+            self.ids.as_ref(),
+            filter,
+            false,
+        )
     }
 }
 
@@ -210,12 +217,20 @@ impl Stop {
             tags: self.tags.as_ref(),
             parent_session_id: self.parent_session_id.as_ref(),
         };
-        select("stop", self.id.as_ref(), None, filter, self.all)
+        select(
+            "stop",
+            "id, a filter (tag, tags, parent_session_id), or all",
+            self.id.as_ref(),
+            None,
+            filter,
+            self.all,
+        )
     }
 }
 
 impl Request for Stop {
     const COMMAND: &'static str = "stop";
+    const ITEMS_NAME_A_TASK: bool = true;
 
     fn task_id(&self) -> Option<&TaskId> {
         self.id.as_ref()
@@ -253,6 +268,7 @@ struct Filter<'a> {
 /// Exactly one way of naming tasks must be used: a filter beside an id would be ignored.
 fn select(
     command: &str,
+    ways_to_name: &str,
     id: Option<&TaskId>,
     ids: Option<&Vec<TaskId>>,
     filter: Filter<'_>,
@@ -270,9 +286,7 @@ fn select(
         return Err(invalid(
             "id",
             problem,
-            format!(
-                "Give {command} one of: id, ids (wait), tag/tags/parent_session_id, all (stop)."
-            ),
+            format!("Give {command} {ways_to_name}."),
         ));
     }
     Ok(match (id, ids) {

@@ -39,9 +39,11 @@ impl Home {
     /// [`Error::Store`] when none of them is set.
     pub fn locate() -> Result<PathBuf> {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        locate_from(variable(HOME_VARIABLE), variable("XDG_STATE_HOME"), || {
-            directories::BaseDirs::new().map(|dirs| dirs.home_dir().to_owned())
-        })
+        locate_from(
+            variable(HOME_VARIABLE),
+            variable("XDG_STATE_HOME"),
+            variable("HOME"),
+        )
     }
 
     /// Opens the folder if it is there.
@@ -190,7 +192,7 @@ impl AsFd for Home {
 fn locate_from(
     own: Option<OsString>,
     state: Option<OsString>,
-    user: impl FnOnce() -> Option<PathBuf>,
+    user: Option<OsString>,
 ) -> Result<PathBuf> {
     let chosen = match (own, state) {
         (Some(own), _) => PathBuf::from(own),
@@ -198,7 +200,8 @@ fn locate_from(
         (None, Some(state)) if Path::new(&state).is_absolute() => {
             PathBuf::from(state).join("background-tasks")
         }
-        (None, _) => user()
+        (None, _) => user
+            .map(PathBuf::from)
             .ok_or_else(|| Error::Store {
                 action: "find",
                 path: PathBuf::from(HOME_VARIABLE),
@@ -228,9 +231,9 @@ mod tests {
 
     #[test]
     fn the_order_of_places() {
-        let user = || Some(PathBuf::from("/home/u"));
+        let user = || Some(OsString::from("/home/u"));
         let at = |own: Option<&str>, state: Option<&str>| {
-            locate_from(own.map(Into::into), state.map(Into::into), user).unwrap()
+            locate_from(own.map(Into::into), state.map(Into::into), user()).unwrap()
         };
         assert_eq!(at(Some("/a"), Some("/b")), Path::new("/a"));
         assert_eq!(at(None, Some("/b")), Path::new("/b/background-tasks"));
@@ -238,6 +241,6 @@ mod tests {
         assert_eq!(at(None, None), default);
         assert_eq!(at(None, Some("relative")), default);
         assert!(at(Some("relative"), None).is_absolute());
-        assert!(locate_from(None, None, || None).is_err());
+        assert!(locate_from(None, None, None).is_err());
     }
 }

@@ -56,10 +56,7 @@ impl ShortLock {
             Ok(()) => file,
             Err(TryLockError::WouldBlock) => wait_for_lock(file, deadline)
                 .map_err(|error| home.error("lock", &name, error))?
-                .ok_or_else(|| {
-                    Error::timed_out(format!("another caller is still changing {id}"))
-                        .with("id", id.to_string())
-                })?,
+                .ok_or_else(|| Error::busy(id))?,
             Err(TryLockError::Error(error)) => return Err(home.error("lock", &name, error)),
         };
         Ok(Self { file })

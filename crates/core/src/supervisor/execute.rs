@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 
 use super::command::Command;
-use super::handshake::{Answer, SpawnFailure, tell};
+use super::handshake::{Answer, SpawnFailure, is_heard, tell};
 use super::launch::errno_of;
 use super::ledger::Ledger;
 use super::log_file::LogPlace;
@@ -25,7 +25,7 @@ pub(super) enum Undo {
     Remove,
     /// There was a record, and it stays as it was.
     Restore,
-    /// The run before is over; the failure is how the task ended.
+    /// The failure is how the task ended: the run before is over, or nobody is there to be told.
     Record,
 }
 
@@ -62,6 +62,11 @@ impl Execution<'_> {
                 Some(main)
             }
             Err(failure) => {
+                let undo = match undo {
+                    // With nobody left to answer, the record is where the failure is told.
+                    Undo::Remove if !is_heard(handshake) => Undo::Record,
+                    undo => undo,
+                };
                 self.undo(undo, &failure);
                 tell(handshake, &Answer::Failed(failure));
                 None
@@ -138,7 +143,7 @@ impl Execution<'_> {
             Undo::Record => {
                 let errno = Errno::from_raw(failure.errno);
                 self.ledger.failed_to_start(format!(
-                    "the next run could not be executed: {} `{}`: {} ({errno:?})",
+                    "it could not be executed: {} `{}`: {} ({errno:?})",
                     failure.step.as_str(),
                     failure.subject,
                     errno.desc()

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Deadline;
@@ -58,6 +58,15 @@ pub(crate) fn tell(channel: &mut Option<OwnedFd>, answer: &Answer) {
         line.push(b'\n');
         let _ = File::from(channel).write_all(&line);
     }
+}
+
+/// Whether the caller is still there to hear the answer.
+pub(crate) fn is_heard(channel: &Option<OwnedFd>) -> bool {
+    channel.as_ref().is_some_and(|channel| {
+        // Asked for nothing, poll(2) still tells that a pipe has lost its reader.
+        let mut asked = [PollFd::new(channel.as_fd(), PollFlags::empty())];
+        matches!(poll(&mut asked, PollTimeout::ZERO), Ok(0))
+    })
 }
 
 /// The caller's side: waits for the line. `Ok(None)` when the supervisor ended without a word.

@@ -55,7 +55,8 @@ impl Ledger {
         self.running_for = Some(Stopwatch::start());
         let run = self.record.facts.run;
         let started = EventData::Started { pid: main.pid, run };
-        self.journal.append(&self.dir, run, log_offset, started)?;
+        self.journal
+            .append(&self.dir, &self.record.facts, log_offset, started)?;
         self.write(TaskState::Running {
             main,
             started_at: Timestamp::now(),
@@ -177,8 +178,8 @@ impl Ledger {
     /// Journal entries are lost on a full disk; the end of a task is not (see `conclude`).
     fn note(&mut self, event: EventData) {
         let log_offset = self.dir.size_of(file::LOG);
-        let run = self.record.facts.run;
-        let _ = self.journal.append(&self.dir, run, log_offset, event);
+        let facts = &self.record.facts;
+        let _ = self.journal.append(&self.dir, facts, log_offset, event);
     }
 
     /// Puts the end on record: first in place, where no disk can be too full for it, then where
