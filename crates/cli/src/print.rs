@@ -2,12 +2,20 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::LazyLock;
 
 use background_tasks_core::Error;
 use background_tasks_core::event::Frame;
 use serde::Serialize;
 
 use crate::envelope::{Failure, Success};
+
+/// Where frames go, to notice when nobody reads them any more.
+pub(crate) fn output() -> BorrowedFd<'static> {
+    static STDOUT: LazyLock<io::Stdout> = LazyLock::new(io::stdout);
+    STDOUT.as_fd()
+}
 
 /// Prints a success and returns `code`.
 pub(crate) fn success(command: &str, data: &impl Serialize, code: u8) -> u8 {

@@ -214,9 +214,12 @@ impl Call {
     }
 
     /// `None` for one document; otherwise how long the stream goes on.
-    fn follow(self) -> Option<Follow> {
+    fn follow(self) -> Option<Follow<'static>> {
         match (self.flags.follow, self.flags.stream) {
-            (true, _) => Some(Follow::Until(self.flags.follow_deadline())),
+            (true, _) => Some(Follow::On {
+                deadline: self.flags.follow_deadline(),
+                output: Some(print::output()),
+            }),
             (false, true) => Some(Follow::No),
             (false, false) => None,
         }

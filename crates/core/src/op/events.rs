@@ -1,6 +1,7 @@
 //! `events` and the streams: what happened to a task, its log lines among it, in order.
 
 use std::ops::ControlFlow;
+use std::os::fd::BorrowedFd;
 
 use serde_json::json;
 
@@ -15,12 +16,18 @@ use crate::request::{Events, EventsAnswer, Logs};
 pub type Sink<'a> = dyn FnMut(&Frame) -> ControlFlow<()> + 'a;
 
 /// Whether a stream ends with what is there or goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Follow {
+#[derive(Clone, Copy, Debug)]
+pub enum Follow<'a> {
     /// It ends with what is there.
     No,
-    /// It goes on until the task has ended or the deadline has passed.
-    Until(Deadline),
+    /// It goes on until the task has ended.
+    On {
+        /// Or until this has passed.
+        deadline: Deadline,
+        /// Or until nobody reads what is written here (a pipe, mostly), which is noticed also while
+        /// nothing happens.
+        output: Option<BorrowedFd<'a>>,
+    },
 }
 
 /// Shows what happened to a task.
@@ -53,7 +60,7 @@ pub fn events(client: &Client, request: &Events) -> Result<EventsAnswer> {
 pub fn stream_events(
     client: &Client,
     request: &Events,
-    follow: Follow,
+    follow: Follow<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<()> {
     let home = client.home_of(&request.id)?;
@@ -71,7 +78,7 @@ pub fn stream_events(
 pub fn stream_logs(
     client: &Client,
     request: &Logs,
-    follow: Follow,
+    follow: Follow<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<()> {
     let home = client.home_of(&request.id)?;

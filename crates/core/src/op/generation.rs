@@ -175,6 +175,7 @@ impl New<'_> {
                 created_at: submitted_at,
                 updated_at: submitted_at,
                 wish_done: 0,
+                cleared: true,
                 state: TaskState::Starting,
             },
             spec: spec.clone(),

@@ -6,7 +6,8 @@
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -95,14 +96,23 @@ impl<'a> History<'a> {
     }
 
     /// Gives what there is, then what comes.
-    pub(super) fn run(&mut self, follow: Follow, sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
+    pub(super) fn run(
+        &mut self,
+        follow: Follow<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
         match follow {
             Follow::No => self.drain(Part::All, sink),
-            Follow::Until(deadline) => self.follow(deadline, sink),
+            Follow::On { deadline, output } => self.follow(deadline, output, sink),
         }
     }
 
-    fn follow(&mut self, deadline: Deadline, sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
+    fn follow(
+        &mut self,
+        deadline: Deadline,
+        output: Option<BorrowedFd<'_>>,
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
         let mut growth = None;
         loop {
             if self.log.is_none() {
@@ -135,35 +145,9 @@ impl<'a> History<'a> {
             if self.terminal_given || deadline.has_passed() {
                 return Ok(ControlFlow::Continue(()));
             }
-            self.sleep(growth.as_ref(), wakes.as_ref(), deadline)?;
-        }
-    }
-
-    fn sleep(
-        &self,
-        growth: Option<&GrowthWatch>,
-        vigil: Option<&std::os::fd::OwnedFd>,
-        deadline: Deadline,
-    ) -> Result<()> {
-        // The net for filesystems that do not tell of changes, and for when watches are used up.
-        let look_again = std::time::Duration::from_millis(if growth.is_some() && vigil.is_some() {
-            1000
-        } else {
-            50
-        });
-        let until = deadline.sooner(Deadline::after(look_again));
-        let told = growth.map(GrowthWatch::as_fd);
-        let woken = vigil.map(AsFd::as_fd);
-        let mut fds: Vec<_> = told
-            .into_iter()
-            .chain(woken)
-            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
-            .collect();
-        match poll(&mut fds, poll_timeout(until)) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(Error::Internal {
-                message: format!("poll: {errno}"),
-            }),
+            if sleep(growth.as_ref(), wakes.as_ref(), output, deadline)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
     }
 
@@ -262,4 +246,41 @@ impl<'a> History<'a> {
             None => ControlFlow::Continue(()),
         }
     }
+}
+
+/// Sleeps until there may be something to give; breaks when nobody reads `output` any more.
+fn sleep(
+    growth: Option<&GrowthWatch>,
+    wakes: Option<&OwnedFd>,
+    output: Option<BorrowedFd<'_>>,
+    deadline: Deadline,
+) -> Result<ControlFlow<()>> {
+    // The net for filesystems that do not tell of changes, and for when watches are used up.
+    let is_told = growth.is_some() && wakes.is_some();
+    let look_again = Duration::from_millis(if is_told { 1000 } else { 50 });
+    let until = deadline.sooner(Deadline::after(look_again));
+    // Asked for nothing, poll(2) still tells that a pipe has lost its reader.
+    let output = output.map(|fd| PollFd::new(fd, PollFlags::empty()));
+    let told = [growth.map(GrowthWatch::as_fd), wakes.map(AsFd::as_fd)];
+    let told = told
+        .into_iter()
+        .flatten()
+        .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    let mut fds: Vec<_> = output.into_iter().chain(told).collect();
+    match poll(&mut fds, poll_timeout(until)) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(errno) => {
+            return Err(Error::Internal {
+                message: format!("poll: {errno}"),
+            });
+        }
+    }
+    let gone = |fd: &PollFd<'_>| {
+        fd.events() == PollFlags::empty() && fd.revents().is_some_and(|told| !told.is_empty())
+    };
+    Ok(if fds.first().is_some_and(gone) {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    })
 }

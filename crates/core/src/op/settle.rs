@@ -2,6 +2,7 @@
 //! put a supervisor in charge where there is none.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -11,10 +12,11 @@ use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::process::{self, send_while};
 use crate::store::{
-    Holder, Home, Observed, ShortLock, SupervisorLock, TASKS, TaskDir, Verb, Want, observe_settled,
+    Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TASKS, TaskDir, Verb, Want,
+    first_marked, observe_settled,
 };
-use crate::supervisor::{Errand, Launch, LaunchTask};
-use crate::task::{Facts, SignalNumber, StopSettings, TaskId};
+use crate::supervisor::{Errand, ID_VARIABLE, Launch, LaunchTask};
+use crate::task::{Facts, SignalNumber, StopSettings, TaskId, TaskRecord};
 use crate::wait::poll_timeout;
 
 /// A task that nobody else changes for as long as this lives.
@@ -70,13 +72,49 @@ impl<'a> Settled<'a> {
         }
     }
 
-    /// Leaves a wish.
-    pub(super) fn want(&self, facts: &Facts, verb: Verb) -> Result<()> {
-        let want = Want::next(facts, self.dir.read_want(), verb);
-        let name = format!("{TASKS}/{}/want.json", self.id);
-        self.dir
-            .write_want(&want)
-            .map_err(|error| self.home.error("write", &name, error))
+    /// Leaves a wish. On a full disk there is none: the signal alone still means a stop, with the
+    /// task's own settings.
+    pub(super) fn want_if_possible(&self, facts: &Facts, verb: Verb) {
+        let _ = self
+            .dir
+            .write_want(&Want::next(facts, self.dir.read_want(), verb));
+    }
+
+    /// Whether processes of the task are alive that nobody looks after.
+    pub(super) fn has_strays(&self) -> bool {
+        let marked = |record: &TaskRecord| {
+            !record.facts.cleared && first_marked(&record.facts.run_token).is_some()
+        };
+        match self.observed.condition {
+            Condition::Unsupervised => true,
+            Condition::Lost | Condition::Ended => self.observed.record().is_ok_and(marked),
+            _ => false,
+        }
+    }
+
+    /// A damaged record does not say how its run is marked. What carries the task's id may be of
+    /// it, or of another home: not certain enough to end it, but not to be passed over either.
+    pub(super) fn refuse_if_blind(&self) -> Result<()> {
+        if self.observed.condition != Condition::Unreadable {
+            return Ok(());
+        }
+        let variable = format!("{ID_VARIABLE}={}", self.id);
+        let pids: Vec<i32> = process::all_pids()
+            .into_iter()
+            .filter(|&pid| process::environment_holds(pid, &variable))
+            .collect();
+        if pids.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Store {
+            action: "tell from its record which processes belong to",
+            path: PathBuf::from(self.id.as_str()),
+            problem: format!(
+                "the record is damaged, and processes with its id are alive: {pids:?}"
+            ),
+            errno: None,
+            hint: "Look at these processes and end those that are the task's.".to_owned(),
+        })
     }
 
     /// Wakes the supervisor, if it is still this one.
@@ -94,7 +132,7 @@ impl<'a> Settled<'a> {
         deadline: Deadline,
     ) -> Result<()> {
         let facts = self.observed.record()?.facts.clone();
-        self.want(&facts, Verb::Stop(stop))?;
+        self.want_if_possible(&facts, Verb::Stop(stop));
         Launch::prepare(self.launch_task())?
             .go(Errand::Adopt, client.supervisor(), &self.lock)?
             .wait(deadline)?;
@@ -124,7 +162,7 @@ fn out_of_reach(id: &TaskId) -> Error {
     }
 }
 
-/// Waits until the task has no supervisor: nothing of it is left then.
+/// Waits until the task has no supervisor.
 pub(super) fn await_unsupervised(
     home: &Home,
     id: &TaskId,
@@ -132,21 +170,36 @@ pub(super) fn await_unsupervised(
     deadline: Deadline,
 ) -> Result<()> {
     loop {
-        let pid = match holder(home, id, dir)? {
+        match holder(home, id, dir)? {
             Holder::Nobody => return Ok(()),
             Holder::Elsewhere => return Err(out_of_reach(id)),
-            Holder::Supervisor(pid) => pid,
-        };
-        let Ok(watch) = process::exit_watch(pid) else {
-            continue;
-        };
-        // The pid may have been used again before it was watched.
-        if holder(home, id, dir)? == Holder::Supervisor(pid) && !ends_in_time(&watch, deadline)? {
-            return Err(Error::timed_out(format!(
-                "processes of {id} are still being ended"
-            )));
+            Holder::Supervisor(pid) => await_end_of(home, id, dir, pid, deadline)?,
         }
     }
+}
+
+/// Waits until this process is not the task's supervisor any more.
+pub(super) fn await_end_of(
+    home: &Home,
+    id: &TaskId,
+    dir: &TaskDir,
+    pid: i32,
+    deadline: Deadline,
+) -> Result<()> {
+    let watch = match process::exit_watch(pid) {
+        Ok(watch) => watch,
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
+        Err(error) => {
+            return Err(home.error("watch the supervisor of", &format!("{TASKS}/{id}"), error));
+        }
+    };
+    // The pid may have been used again before it was watched.
+    if holder(home, id, dir)? == Holder::Supervisor(pid) && !ends_in_time(&watch, deadline)? {
+        return Err(Error::timed_out(format!(
+            "processes of {id} are still being ended"
+        )));
+    }
+    Ok(())
 }
 
 /// Waits for a watched process; `false` when the deadline passes first.

@@ -1,5 +1,6 @@
 //! `start`: put a task on record, launch its supervisor, answer when the command has been executed.
 
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 
 use super::generation::{New, claim_folder, refuse_other_spelling, refuse_planted_log, taken};
@@ -13,8 +14,9 @@ use crate::clock::{Deadline, Timestamp};
 use crate::error::{Error, Result};
 use crate::request::{BatchAnswer, IfRunning, Lifecycle, Start, StartAnswer, Target, WaitMode};
 use crate::store::{
-    Condition, Home, ShortLock, file, first_marked, observe_settled, read_all, remove_task,
+    Condition, HOME_VARIABLE, Home, ShortLock, file, observe_settled, read_all, remove_task,
 };
+use crate::supervisor::ID_VARIABLE;
 use crate::task::{Task, TaskId, TaskSpec};
 
 /// How a start is carried out.
@@ -195,12 +197,18 @@ fn begin_named(
                         status,
                     });
                 }
+                IfRunning::Restart if is_within(home, id) => {
+                    return Err(Error::Unsupported {
+                        message: format!("{id} cannot replace itself: this caller would end with it"),
+                        hint: "Use restart, which goes on without its caller, or start from outside of the task.".to_owned(),
+                    });
+                }
                 IfRunning::Restart => {
                     drop(task);
                     end_processes(client, home, id, |own| own, deadline)?;
                 }
             }
-        } else if has_strays(&task) {
+        } else if task.has_strays() {
             let stop = task.observed.record()?.spec.stop;
             task.adopt_and_stop(client, stop, deadline)?;
         } else {
@@ -224,11 +232,8 @@ fn begin_named(
     }
 }
 
-/// Whether processes of a task are alive that nobody looks after.
-fn has_strays(task: &Settled<'_>) -> bool {
-    task.observed.condition == Condition::Lost
-        && task
-            .observed
-            .record()
-            .is_ok_and(|record| first_marked(&record.facts.run_token).is_some())
+/// Whether this process was started by the task itself.
+fn is_within(home: &Home, id: &TaskId) -> bool {
+    let is = |name: &str, value: &OsStr| std::env::var_os(name).is_some_and(|it| it == *value);
+    is(ID_VARIABLE, OsStr::new(id.as_str())) && is(HOME_VARIABLE, home.path().as_os_str())
 }

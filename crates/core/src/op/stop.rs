@@ -5,12 +5,12 @@ use serde::Serialize;
 
 use super::in_parallel;
 use super::list::selected;
-use super::settle::{Settled, await_unsupervised};
+use super::settle::{Settled, await_end_of};
 use crate::client::{Client, find};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::request::{BatchAnswer, Selection, Stop, Target, TaskAnswer, invalid};
-use crate::store::{Condition, Home, Verb, first_marked};
+use crate::store::{Home, Verb};
 use crate::task::{StopSettings, TaskId};
 
 /// What `stop` answers: for an id as `status`, for a filter as a batch.
@@ -101,28 +101,33 @@ pub(super) fn end_processes(
     client: &Client,
     home: &Home,
     id: &TaskId,
-    settings: impl FnOnce(StopSettings) -> StopSettings,
+    settings: impl Fn(StopSettings) -> StopSettings,
     deadline: Deadline,
 ) -> Result<()> {
-    let task = Settled::take(home, id, deadline)?;
-    let record = task.observed.record().ok();
-    let stop = settings(record.map(|record| record.spec.stop).unwrap_or_default());
-    if let Some(pid) = task.supervisor()? {
-        // Also when the task has ended and its supervisor is still busy with what it left.
-        if let Some(facts) = record.map(|record| record.facts.clone()) {
-            task.want(&facts, Verb::Stop(stop))?;
+    let mut meant = None;
+    loop {
+        let task = Settled::take(home, id, deadline)?;
+        let record = task.observed.record().ok();
+        // A later run or generation was begun by someone else, after what was to end had ended.
+        let run = record.map(|record| (record.facts.generation.clone(), record.facts.run));
+        if run != *meant.get_or_insert_with(|| run.clone()) {
+            return Ok(());
         }
-        task.wake(pid);
-        let Settled { dir, lock, .. } = task;
-        drop(lock);
-        return await_unsupervised(home, id, &dir, deadline);
-    }
-    match (task.observed.condition, record) {
-        (Condition::Unsupervised, _) => task.adopt_and_stop(client, stop, deadline),
-        // The command is gone, but what it forked may not be.
-        (Condition::Lost, Some(record)) if first_marked(&record.facts.run_token).is_some() => {
-            task.adopt_and_stop(client, stop, deadline)
+        let stop = settings(record.map(|record| record.spec.stop).unwrap_or_default());
+        if let Some(pid) = task.supervisor()? {
+            // Also when the task has ended and its supervisor is still busy with what it left.
+            if let Some(facts) = record.map(|record| record.facts.clone()) {
+                task.want_if_possible(&facts, Verb::Stop(stop));
+            }
+            task.wake(pid);
+            let Settled { dir, lock, .. } = task;
+            drop(lock);
+            // If it is killed before it is done, the next round sees what it left.
+            await_end_of(home, id, &dir, pid, deadline)?;
+        } else if task.has_strays() {
+            task.adopt_and_stop(client, stop, deadline)?;
+        } else {
+            return task.refuse_if_blind();
         }
-        _ => Ok(()),
     }
 }

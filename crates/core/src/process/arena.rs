@@ -49,7 +49,8 @@ impl Arena {
             let end = begin
                 .checked_add(layout.size())
                 .filter(|&end| end <= SIZE)?;
-            match NEXT.compare_exchange_weak(next, end, Ordering::Relaxed, Ordering::Relaxed) {
+            // Acquire: what was given back by another thread is done with.
+            match NEXT.compare_exchange_weak(next, end, Ordering::Acquire, Ordering::Relaxed) {
                 // SAFETY: `begin` is inside of the memory.
                 Ok(_) => return Some(unsafe { Self::base().add(begin) }),
                 Err(now) => next = now,
@@ -68,7 +69,8 @@ impl Arena {
         let Some(end) = begin.checked_add(new).filter(|&end| end <= SIZE) else {
             return false;
         };
-        NEXT.compare_exchange(begin + old, end, Ordering::Relaxed, Ordering::Relaxed)
+        // Release: our last writes to what is given back come before its next owner's.
+        NEXT.compare_exchange(begin + old, end, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 }

@@ -39,12 +39,14 @@ fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     let session = fields.nth(1)?.parse().ok()?;
-    let start_time = fields.nth(15)?.parse().ok()?;
+    let threads: u32 = fields.nth(13)?.parse().ok()?;
+    let start_time = fields.nth(1)?.parse().ok()?;
     Some(ProcessStat {
         parent,
         session,
         start_time,
-        zombie: matches!(state, "Z" | "X" | "x"),
+        // A main thread that has ended before the others is shown as a zombie too.
+        zombie: matches!(state, "Z" | "X" | "x") && threads <= 1,
     })
 }
 
@@ -95,6 +97,16 @@ pub(crate) fn environment_holds(pid: i32, variable: &str) -> bool {
         all.split(|&byte| byte == 0)
             .any(|one| one == variable.as_bytes())
     })
+}
+
+/// Whether the process executes our very program with `first_argument`. The kernel tells which
+/// file it executes; that cannot be made up like a name.
+pub(crate) fn runs_our_program_as(pid: i32, first_argument: &str) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let program = |path: &str| fs::metadata(path).map(|data| (data.dev(), data.ino())).ok();
+    let arguments = || fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    program("/proc/self/exe").is_some_and(|ours| program(&format!("/proc/{pid}/exe")) == Some(ours))
+        && arguments().split(|&byte| byte == 0).nth(1) == Some(first_argument.as_bytes())
 }
 
 /// Where the process is.
@@ -205,6 +217,10 @@ mod tests {
         assert_eq!((stat.parent, stat.session), (7, 40));
         assert_eq!(stat.start_time, 987_654);
         assert!(!stat.zombie);
+        let dead = b"42 (x) Z 7 42 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
+        assert!(parse_stat(dead).unwrap().zombie);
+        let leader = b"42 (x) Z 7 42 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 2 0 987654 1 2";
+        assert!(!parse_stat(leader).unwrap().zombie);
         assert_eq!(parse_stat(b"42 (x) S 7"), None);
         assert_eq!(parse_stat(b""), None);
     }

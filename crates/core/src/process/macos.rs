@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{OwnedFd, RawFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::ptr;
 
@@ -177,24 +177,46 @@ fn listed(list: impl Fn(*mut c_void, c_int) -> c_int) -> Vec<i32> {
 /// user's environment cannot be read, nor that of Apple's own programs (System Integrity
 /// Protection): then `false`.
 pub(crate) fn environment_holds(pid: i32, variable: &str) -> bool {
-    let mut block = vec![0; ARGUMENTS_MAX];
-    let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid];
-    let filled = sysctl(&mut name, &mut block);
-    let block = filled.ok().and_then(|filled| block.get(..filled));
+    let block = arguments_of(pid);
     block
-        .and_then(environment_in)
-        .is_some_and(|mut environment| environment.any(|one| one == variable.as_bytes()))
+        .as_deref()
+        .and_then(strings_in)
+        .is_some_and(|(_, count, mut all)| {
+            all.by_ref().take(count).for_each(drop);
+            all.any(|one| one == variable.as_bytes())
+        })
 }
 
-/// The environment in what KERN_PROCARGS2 gives: the number of arguments, the path that was
-/// executed, NULs up to a word boundary, the arguments, the environment.
-fn environment_in(block: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
+/// Whether the process was executed from our very program's file with `first_argument`.
+pub(crate) fn runs_our_program_as(pid: i32, first_argument: &str) -> bool {
+    let block = arguments_of(pid);
+    let ours = std::env::current_exe().unwrap_or_default();
+    block
+        .as_deref()
+        .and_then(strings_in)
+        .is_some_and(|(path, _, mut all)| {
+            path == ours.as_os_str().as_bytes() && all.nth(1) == Some(first_argument.as_bytes())
+        })
+}
+
+/// What KERN_PROCARGS2 gives.
+fn arguments_of(pid: i32) -> Option<Vec<u8>> {
+    let mut block = vec![0; ARGUMENTS_MAX];
+    let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid];
+    let filled = sysctl(&mut name, &mut block).ok()?;
+    block.truncate(filled);
+    Some(block)
+}
+
+/// Its parts: the number of arguments, the path that was executed, NULs up to a word boundary,
+/// then the arguments and the environment, one after the other.
+fn strings_in(block: &[u8]) -> Option<(&[u8], usize, impl Iterator<Item = &[u8]>)> {
     let (count, rest) = block.split_first_chunk()?;
     let count = usize::try_from(i32::from_ne_bytes(*count)).ok()?;
     let path_end = rest.iter().position(|&byte| byte == 0)?;
     let padding = rest[path_end..].iter().position(|&byte| byte != 0)?;
     let strings = rest[path_end + padding..].split(|&byte| byte == 0);
-    Some(strings.skip(count))
+    Some((&rest[..path_end], count, strings))
 }
 
 /// Where the process is.
@@ -288,9 +310,11 @@ mod tests {
     fn the_environment_begins_after_the_path_its_padding_and_the_arguments() {
         let mut block = 2_i32.to_ne_bytes().to_vec();
         block.extend(b"/bin/x\0\0\0\0x\0A=1\0B=2\0C=3\0\0ptr_munge=\0");
-        let found: Vec<_> = environment_in(&block).unwrap().take(2).collect();
-        assert_eq!(found, [b"B=2", b"C=3"]);
-        assert!(environment_in(&block[..8]).is_none());
+        let (path, count, strings) = strings_in(&block).unwrap();
+        assert_eq!((path, count), (&b"/bin/x"[..], 2));
+        let found: Vec<_> = strings.take(4).collect();
+        assert_eq!(found, [&b"x"[..], b"A=1", b"B=2", b"C=3"]);
+        assert!(strings_in(&block[..8]).is_none());
     }
 
     #[test]

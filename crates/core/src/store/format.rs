@@ -14,6 +14,10 @@ use serde::de::DeserializeOwned;
 /// refused by name and never overwritten.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// Nothing that is read whole is larger: a record holds at most a payload, and a journal that has
+/// grown beyond it is read from its beginning only.
+const LARGEST: u64 = 64 << 20;
+
 /// Why a stored JSON file gives no value.
 #[derive(Debug)]
 pub(crate) enum ReadFailure {
@@ -53,7 +57,7 @@ pub(crate) fn read_all(dir: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u8>> {
     bytes.truncate(n);
     // A short read of a regular file is its end: asking once more would be a third of the cost.
     if !is_all {
-        file.read_to_end(&mut bytes)?;
+        file.take(LARGEST).read_to_end(&mut bytes)?;
     }
     Ok(bytes)
 }

@@ -66,7 +66,7 @@ impl ShortLock {
     /// several readers that ask at once do not mistake each other for changers.
     pub(crate) fn is_free(home: &Home, id: &TaskId) -> Result<bool> {
         let name = lock_name(id);
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let file = match openat(home, name.as_str(), flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::ENOENT) => return Ok(true),
@@ -102,7 +102,8 @@ impl AsFd for ShortLock {
 }
 
 fn open_lock(home: &Home, name: &str) -> std::result::Result<File, Errno> {
-    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let flags =
+        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     Ok(File::from(openat(
         home,
         name,
@@ -149,7 +150,11 @@ pub(crate) enum Holder {
 impl SupervisorLock {
     /// Takes the lock, waiting for its present holder to end.
     pub(crate) fn take(dir: &TaskDir) -> io::Result<Self> {
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let flags = OFlag::O_RDWR
+            | OFlag::O_CREAT
+            | OFlag::O_CLOEXEC
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_NONBLOCK;
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
         let file = File::from(openat(dir, file::SUPERVISOR_LOCK, flags, mode)?);
         let whole = write_lock();
@@ -164,7 +169,7 @@ impl SupervisorLock {
 
     /// Who holds the lock of a task's folder. Not to be asked by a supervisor about its own.
     pub(crate) fn holder(dir: &TaskDir) -> io::Result<Holder> {
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let file = match openat(dir, file::SUPERVISOR_LOCK, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::ENOENT) => return Ok(Holder::Nobody),

@@ -220,6 +220,13 @@ impl Observer<'_> {
                     };
                     return Ok(Condition::Unsupervised);
                 }
+                // It came to nothing: what it was about to replace still holds.
+                if let Some(previous) = dir.read_previous()
+                    && previous.facts.state.status().is_terminal()
+                {
+                    *record = previous;
+                    return Ok(Condition::Ended);
+                }
                 facts.state = failed(&facts.state, FailReason::SupervisorLost, lost_problem(dir));
                 Ok(Condition::Lost)
             }

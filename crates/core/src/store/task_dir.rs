@@ -60,6 +60,11 @@ impl TaskDir {
         decode(&read_all(self.fd.as_fd(), file::RECORD)?)
     }
 
+    /// The record that a start which came to nothing was about to replace.
+    pub(crate) fn read_previous(&self) -> Option<TaskRecord> {
+        decode(&read_all(self.fd.as_fd(), file::PREVIOUS_RECORD).ok()?).ok()
+    }
+
     /// Replaces the record. Whoever calls this holds the task's short lock while no supervisor
     /// has taken over, or its supervisor lock.
     pub(crate) fn write_record(&self, record: &TaskRecord) -> io::Result<()> {

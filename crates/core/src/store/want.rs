@@ -46,6 +46,11 @@ impl Want {
         }
     }
 
+    /// Whether it is for this run and has not been carried out.
+    pub(crate) fn is_undone(&self, facts: &Facts) -> bool {
+        self.is_for(facts) && self.seq > facts.wish_done
+    }
+
     /// Whether it speaks of this very run; a wish for another is ignored.
     pub(crate) fn is_for(&self, facts: &Facts) -> bool {
         self.generation == facts.generation && self.run == facts.run

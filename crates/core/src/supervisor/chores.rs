@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::detach::release_unused_stack;
 use super::ledger::Ledger;
-use super::machine::{Action, Event, Exit, Settings, State, step};
+use super::machine::{Action, Event, Exit, Settings, State, StopStep, Then, step};
 use super::signals::{Heard, Signals};
 use super::tree::Tree;
 use crate::clock::Deadline;
@@ -38,7 +38,7 @@ impl<'a> Chores<'a> {
         signals: &'a mut Signals,
         main: ProcessIdentity,
     ) -> Self {
-        Self::new(ledger, signals, Tree::own(main), Some(main))
+        Self::new(ledger, signals, Tree::own(main), Some(main), State::Running)
     }
 
     /// For a run whose supervisor is lost.
@@ -46,7 +46,15 @@ impl<'a> Chores<'a> {
         let facts = &ledger.record.facts;
         let main = facts.state.main().copied().filter(process::is_alive);
         let tree = Tree::foreign(main, &facts.run_token);
-        Self::new(ledger, signals, tree, main)
+        let state = if facts.state.status().is_terminal() {
+            State::Clearing {
+                then: Then::Leave,
+                step: StopStep::Asked,
+            }
+        } else {
+            State::Running
+        };
+        Self::new(ledger, signals, tree, main, state)
     }
 
     fn new(
@@ -54,6 +62,7 @@ impl<'a> Chores<'a> {
         signals: &'a mut Signals,
         tree: Tree,
         main: Option<ProcessIdentity>,
+        state: State,
     ) -> Self {
         let spec = &ledger.record.spec;
         let settings = Settings {
@@ -63,7 +72,7 @@ impl<'a> Chores<'a> {
         Self {
             ledger,
             signals,
-            state: State::Running,
+            state,
             settings,
             tree,
             main,
@@ -76,16 +85,17 @@ impl<'a> Chores<'a> {
     pub(crate) fn happen(&mut self, event: Event) {
         let (next, actions) = step(self.settings, self.state, event);
         self.state = next;
+        let cleared = actions.last() == Some(&Action::Leave);
         for action in actions {
-            self.perform(action);
+            self.perform(action, cleared);
         }
     }
 
-    fn perform(&mut self, action: Action) {
+    fn perform(&mut self, action: Action, cleared: bool) {
         match action {
             Action::RecordLingering(exit) => self.ledger.lingering(exit),
-            Action::RecordEnd(exit) => self.ledger.ended(exit),
-            Action::RecordStopped(exit) => self.ledger.stopped(exit),
+            Action::RecordEnd(exit) => self.ledger.ended(exit, cleared),
+            Action::RecordStopped(exit) => self.ledger.stopped(exit, cleared),
             Action::RecordRestarting(exit) => self.ledger.restarting(exit),
             Action::NoteStopRequest(stop) => self.ledger.note_stop_request(stop),
             Action::SignalTree(signal) => self.tree.signal(signal),
@@ -98,12 +108,17 @@ impl<'a> Chores<'a> {
                 self.grace = Deadline::NEVER;
                 self.sweep = Some((Deadline::after(Duration::ZERO), FIRST_PAUSE));
             }
-            Action::Leave => self.sweep = None,
+            Action::Leave => self.ledger.cleared(),
         }
     }
 
     /// Looks after the run until the machine says that nothing is left to do.
     pub(crate) fn see_through(&mut self) -> std::io::Result<()> {
+        // What was heard of children before now has been forgotten with the rest.
+        self.attend_to(Heard {
+            child: true,
+            wish: false,
+        });
         release_unused_stack();
         while self.state != State::Ended {
             let deadline = self.next_deadline();

@@ -83,18 +83,18 @@ impl Execution<'_> {
             .allocate_end()
             .map_err(|error| record_failure(&error))?;
         let main = self.command().execute(&workdir, &log)?;
-        let settled = match source {
-            LogSource::Anew => self.log_place().put_in_place(),
-            LogSource::Present => Ok(()),
-        };
-        if let Err(error) = settled {
-            end_unrecorded(main);
-            return Err(self.log_failure(&error));
-        }
-        if let Err(error) = self.ledger.running(main, log_offset) {
+        // The record first: a disk too full for it must not have cost the earlier log and journal.
+        if let Err(error) = self.ledger.running(main) {
             end_unrecorded(main);
             return Err(record_failure(&error));
         }
+        if let LogSource::Anew = source
+            && let Err(error) = self.log_place().put_in_place()
+        {
+            end_unrecorded(main);
+            return Err(self.log_failure(&error));
+        }
+        self.ledger.started(main, log_offset);
         Ok(main)
     }
 
@@ -122,8 +122,11 @@ impl Execution<'_> {
             LogSource::Anew => self.log_place().create_aside(),
             LogSource::Present => self.log_place().open_present(),
         }?;
-        let length = log.metadata()?.len();
-        Ok((log, length))
+        let metadata = log.metadata()?;
+        if !metadata.is_file() {
+            return Err(Errno::EINVAL.into());
+        }
+        Ok((log, metadata.len()))
     }
 
     fn log_failure(&self, error: &io::Error) -> SpawnFailure {

@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -192,15 +192,25 @@ fn no_supervisor(id: TaskId, errno: Errno, explanation: Option<String>) -> Error
 }
 
 fn open_live(dir: &TaskDir) -> std::result::Result<OwnedFd, Errno> {
-    match unlinkat(dir, file::LIVE, UnlinkatFlags::NoRemoveDir) {
+    // Made aside, so that on a full disk the present one stays.
+    let aside = format!("{}.new", file::LIVE);
+    match unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => {}
         Err(errno) => return Err(errno),
     }
-    make_fifo(dir.as_fd(), file::LIVE)?;
+    let name = match make_fifo(dir.as_fd(), &aside) {
+        Ok(()) => aside.as_str(),
+        Err(Errno::ENOSPC | Errno::EDQUOT) => file::LIVE,
+        Err(errno) => return Err(errno),
+    };
     // A FIFO without a reader cannot be opened for writing without blocking: read first.
     let flags = OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    let _reader = openat(dir, file::LIVE, flags | OFlag::O_RDONLY, Mode::empty())?;
-    openat(dir, file::LIVE, flags | OFlag::O_WRONLY, Mode::empty())
+    let _reader = openat(dir, name, flags | OFlag::O_RDONLY, Mode::empty())?;
+    let writer = openat(dir, name, flags | OFlag::O_WRONLY, Mode::empty())?;
+    if name != file::LIVE {
+        renameat(dir, name, dir, file::LIVE)?;
+    }
+    Ok(writer)
 }
 
 #[cfg(target_os = "linux")]

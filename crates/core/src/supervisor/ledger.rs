@@ -50,23 +50,31 @@ impl Ledger {
         Ok(())
     }
 
-    /// The command has been executed. `log_offset`: how long the log was before.
-    pub(crate) fn running(&mut self, main: ProcessIdentity, log_offset: u64) -> io::Result<()> {
+    /// The command has been executed.
+    pub(crate) fn running(&mut self, main: ProcessIdentity) -> io::Result<()> {
         self.running_for = Some(Stopwatch::start());
-        let run = self.record.facts.run;
-        let started = EventData::Started { pid: main.pid, run };
-        self.journal
-            .append(&self.dir, &self.record.facts, log_offset, started)?;
+        self.record.facts.cleared = false;
         self.write(TaskState::Running {
             main,
             started_at: Timestamp::now(),
             main_exit: None,
-        })?;
-        self.forget_previous()
+        })
+    }
+
+    /// The run is on record and its log in place. `log_offset`: how long that was before.
+    pub(crate) fn started(&mut self, main: ProcessIdentity, log_offset: u64) {
+        let facts = &self.record.facts;
+        let started = EventData::Started {
+            pid: main.pid,
+            run: facts.run,
+        };
+        // A journal that cannot be written is missed by readers, but hurts nothing else.
+        let _ = self.journal.append(&self.dir, facts, log_offset, started);
+        let _ = self.forget_previous();
     }
 
     /// A task whose supervisor was lost is ours now.
-    pub(crate) fn adopted(&mut self) -> io::Result<()> {
+    pub(crate) fn adopted(&mut self) {
         self.end = openat(
             &self.dir,
             file::END,
@@ -75,7 +83,8 @@ impl Ledger {
         )
         .ok()
         .map(File::from);
-        self.write(self.record.facts.state.clone())
+        // On a full disk it stays as it is; the end can be told all the same.
+        let _ = self.write(self.record.facts.state.clone());
     }
 
     /// The main process has ended and the task goes on.
@@ -94,8 +103,10 @@ impl Ledger {
         }
     }
 
-    /// The main process has ended without being asked to; `None`: nobody saw how.
-    pub(crate) fn ended(&mut self, exit: Option<MainExit>) {
+    /// The main process has ended without being asked to; `None`: nobody saw how. `cleared`: and
+    /// nothing of it is left.
+    pub(crate) fn ended(&mut self, exit: Option<MainExit>, cleared: bool) {
+        self.record.facts.cleared = cleared;
         let state = match (exit, self.span()) {
             (Some(exit), Some(span)) => ended_by_itself(exit, span),
             _ => failed(
@@ -109,7 +120,8 @@ impl Ledger {
     }
 
     /// It has ended after it was asked to.
-    pub(crate) fn stopped(&mut self, exit: Option<MainExit>) {
+    pub(crate) fn stopped(&mut self, exit: Option<MainExit>, cleared: bool) {
+        self.record.facts.cleared = cleared;
         let span = self.span();
         self.conclude(TaskState::Killed {
             reason: KillReason::StopRequested,
@@ -120,11 +132,21 @@ impl Ledger {
 
     /// The next run could not be executed, and the one before is over.
     pub(crate) fn failed_to_start(&mut self, problem: String) {
+        self.record.facts.cleared = true;
         self.conclude(failed(
             &TaskState::Starting,
             FailReason::SpawnFailed,
             problem,
         ));
+    }
+
+    /// Nothing is left of a run whose end is on record: nobody needs to look for it any more.
+    pub(crate) fn cleared(&mut self) {
+        if !self.record.facts.cleared {
+            self.record.facts.cleared = true;
+            // Where it cannot be written, someone looks in vain later.
+            let _ = self.write(self.record.facts.state.clone());
+        }
     }
 
     /// This run is over and another follows.
@@ -148,6 +170,7 @@ impl Ledger {
         facts.run += 1;
         facts.restart_count += 1;
         facts.run_token = RunToken::generate();
+        facts.cleared = true;
         facts.state = TaskState::Starting;
     }
 

@@ -29,7 +29,9 @@ const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 const APPEND: OFlag = OFlag::O_WRONLY
     .union(OFlag::O_APPEND)
     .union(OFlag::O_CLOEXEC)
-    .union(OFlag::O_NOFOLLOW);
+    .union(OFlag::O_NOFOLLOW)
+    // Something else that was planted must not make us wait; a regular file does not care.
+    .union(OFlag::O_NONBLOCK);
 
 impl LogPlace<'_> {
     /// A new, empty log, not in place yet.

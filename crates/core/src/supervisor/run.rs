@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use super::chores::Chores;
 use super::detach::{HandedOver, detach, leave_note};
@@ -14,6 +15,7 @@ use super::ledger::Ledger;
 use super::machine::Event;
 use super::signals::Signals;
 use super::{ENTRY, Errand};
+use crate::clock::Deadline;
 use crate::error::SpawnStep;
 use crate::event::Journal;
 use crate::process::{self, Arena, Arguments, send_while};
@@ -116,6 +118,14 @@ impl Supervisor {
         };
         let lock = SupervisorLock::take(&dir)?;
         let mut record = read_record(&dir)?;
+        if record.facts.state == TaskState::Starting
+            && errand != Errand::Start
+            && first_marked(&record.facts.run_token).is_none()
+            && let Some(previous) = dir.read_previous()
+        {
+            // The start that announced this run came to nothing: what was before it holds.
+            record = previous;
+        }
         if let Some(end) = dir.read_end() {
             end.complete(&mut record.facts);
         }
@@ -136,6 +146,10 @@ impl Supervisor {
             Errand::Restart => supervisor.restart(handshake, asked_of),
             Errand::Adopt => supervisor.adopt(handshake),
         }?;
+        // Whoever wishes something of us needs the short lock for it, which is still ours: a SIGTERM
+        // from before now was not meant for this task. It came, say, from the end of an outer task
+        // whose process we seemed to be before we had our lock.
+        supervisor.signals.wait(Deadline::after(Duration::ZERO))?;
         Ok(begun.then_some(supervisor))
     }
 
@@ -155,6 +169,9 @@ impl Supervisor {
         handshake: &mut Option<OwnedFd>,
         asked_of_run: Option<u32>,
     ) -> io::Result<bool> {
+        if self.ledger.record.facts.state.status().is_terminal() {
+            self.clear_strays()?;
+        }
         let facts = &self.ledger.record.facts;
         let handed_over = facts.state == TaskState::Starting
             && asked_of_run.is_some_and(|run| facts.run == run + 1);
@@ -165,7 +182,7 @@ impl Supervisor {
             Undo::Restore
         } else {
             // The predecessor is lost: what it left is ours to end.
-            self.adopt_run()?;
+            self.adopt_run();
             let stop = self.ledger.record.spec.stop;
             self.end_adopted(Event::Restart(stop))?;
             if self.ledger.record.facts.state == TaskState::Starting {
@@ -180,7 +197,7 @@ impl Supervisor {
     }
 
     fn adopt(&mut self, handshake: &mut Option<OwnedFd>) -> io::Result<bool> {
-        self.adopt_run()?;
+        self.adopt_run();
         tell(
             handshake,
             &Answer::Ready(Box::new(self.ledger.record.facts.clone())),
@@ -189,7 +206,7 @@ impl Supervisor {
     }
 
     /// Brings the record of a lost run to what can be known of it.
-    fn adopt_run(&mut self) -> io::Result<()> {
+    fn adopt_run(&mut self) {
         let facts = &mut self.ledger.record.facts;
         if facts.state == TaskState::Starting
             && let Some(main) = first_marked(&facts.run_token)
@@ -200,14 +217,25 @@ impl Supervisor {
                 main_exit: None,
             };
         }
-        self.ledger.adopted()
+        self.ledger.adopted();
+    }
+
+    /// Ends what a run has left that ended on record, but whose supervisor was killed before
+    /// nothing of it was left.
+    fn clear_strays(&mut self) -> io::Result<()> {
+        let facts = &self.ledger.record.facts;
+        if facts.cleared || first_marked(&facts.run_token).is_none() {
+            return Ok(());
+        }
+        let stop = self.ledger.record.spec.stop;
+        self.end_adopted(Event::Stop(stop))
     }
 
     /// Ends a run that another supervisor executed.
     fn end_adopted(&mut self, event: Event) -> io::Result<()> {
         let state = self.ledger.record.facts.state.clone();
         let mut chores = Chores::adopted(&mut self.ledger, &mut self.signals);
-        if state.main().is_some_and(process::is_alive) {
+        if state.main().is_some_and(process::is_alive) || state.status().is_terminal() {
             chores.happen(event);
         } else {
             let exit = match state {
@@ -271,6 +299,11 @@ fn ask_predecessor(dir: &TaskDir) -> io::Result<Option<u32>> {
     };
     let facts = &record.facts;
     if facts.state.status().is_terminal() {
+        return Ok(None);
+    }
+    let pending = dir.read_want().filter(|want| want.is_undone(facts));
+    if pending.is_some_and(|want| matches!(want.verb, Verb::Stop(_))) {
+        // It is being stopped. The next run follows then all the same.
         return Ok(None);
     }
     let want = Want::next(facts, dir.read_want(), Verb::Restart(record.spec.stop));

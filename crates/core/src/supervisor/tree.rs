@@ -6,9 +6,11 @@
 //! main process. Either way the walk stops at other supervisors: a task that was started from
 //! within this one is a task of its own.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::Path;
 
+use super::ENTRY;
 use crate::process;
 use crate::store::{Holder, SupervisorLock, TASKS, TaskDir};
 use crate::task::{ProcessIdentity, RunToken, SignalNumber};
@@ -20,8 +22,10 @@ pub(crate) enum Tree {
     Own { main: ProcessIdentity },
     /// A supervisor that is lost executed it.
     Foreign {
-        main: Option<ProcessIdentity>,
         variable: String,
+        /// Everything that was ever found: what descends from it still belongs to the run when
+        /// what stood in between has ended.
+        known: RefCell<HashSet<ProcessIdentity>>,
     },
 }
 
@@ -32,7 +36,8 @@ impl Tree {
 
     pub(crate) fn foreign(main: Option<ProcessIdentity>, token: &RunToken) -> Self {
         let variable = super::run_variable(token);
-        Self::Foreign { main, variable }
+        let known = RefCell::new(main.into_iter().collect());
+        Self::Foreign { variable, known }
     }
 
     /// Whether its processes are not our descendants.
@@ -57,13 +62,15 @@ impl Tree {
                     walk.add_session(main.pid);
                 }
             }
-            Self::Foreign { main, variable } => {
-                if let Some(main) = main.filter(process::is_alive) {
-                    walk.add(main.pid);
+            Self::Foreign { variable, known } => {
+                let mut known = known.borrow_mut();
+                known.retain(process::is_alive);
+                for root in known.iter() {
+                    walk.add(root.pid);
                     if !process::PROMPT_TREE_EXIT {
                         // Environments may be hidden; as long as its leader lives, a session is
                         // that of no other.
-                        walk.add_session(main.pid);
+                        walk.add_session(root.pid);
                     }
                 }
                 for pid in process::all_pids() {
@@ -71,6 +78,7 @@ impl Tree {
                         walk.add(pid);
                     }
                 }
+                known.extend(walk.found.iter().filter_map(|&pid| process::identify(pid)));
             }
         }
         walk.found
@@ -173,12 +181,15 @@ impl Walk {
     }
 }
 
-/// Whether a process is the supervisor of some task: its working directory is a task folder,
-/// and the lock in there is its own.
+/// Whether a process is the supervisor of some task: its working directory is a task folder, and it
+/// either runs this program as a supervisor or holds the lock in there.
 ///
-/// Our own folder is never asked about: opening and closing our lock file would drop our lock
-/// (the rule of POSIX record locks), and nobody but us is its supervisor anyway.
-pub(crate) fn is_supervisor(pid: i32) -> bool {
+/// The first covers one that has no lock yet: a task begun from within this one, or our own
+/// successor, which waits for our lock. The second covers one of another version of this program.
+///
+/// Our own lock is never asked about: opening and closing our lock file would drop our lock
+/// (the rule of POSIX record locks), and nobody but us holds it anyway.
+fn is_supervisor(pid: i32) -> bool {
     let Some(folder) = process::working_directory(pid) else {
         return false;
     };
@@ -186,12 +197,16 @@ pub(crate) fn is_supervisor(pid: i32) -> bool {
         .parent()
         .and_then(Path::file_name)
         .is_some_and(|name| name == TASKS);
-    if !in_tasks || is_our_folder(&folder) {
+    if !in_tasks {
         return false;
     }
-    TaskDir::open_path(&folder).is_ok_and(|dir| {
-        SupervisorLock::holder(&dir).is_ok_and(|holder| holder == Holder::Supervisor(pid))
-    })
+    if process::runs_our_program_as(pid, ENTRY) {
+        return true;
+    }
+    !is_our_folder(&folder)
+        && TaskDir::open_path(&folder).is_ok_and(|dir| {
+            SupervisorLock::holder(&dir).is_ok_and(|holder| holder == Holder::Supervisor(pid))
+        })
 }
 
 fn is_our_folder(folder: &Path) -> bool {

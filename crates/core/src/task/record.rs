@@ -44,6 +44,9 @@ pub struct Facts {
     pub updated_at: Timestamp,
     /// The last wish that was carried out (see `want.json`), 0 for none.
     pub wish_done: u64,
+    /// Whether nothing of the run can be left: false from its execution until somebody has seen
+    /// to it that no process of it is alive.
+    pub cleared: bool,
     /// Where it stands.
     pub state: TaskState,
 }
