@@ -54,6 +54,8 @@ struct SchemaName {
 pub(crate) struct SchemaAnswer {
     command: &'static str,
     schema_id: String,
+    /// Whether an array of such payloads is taken as well (and answered as a batch).
+    batch: bool,
     schema: Schema,
 }
 
@@ -97,6 +99,7 @@ pub(crate) fn schema_show(request: &SchemaShow) -> Result<SchemaAnswer> {
     Ok(SchemaAnswer {
         command: command.name(),
         schema_id: schema_id(command, request.part),
+        batch: command.takes_batch(),
         schema: match request.part {
             Part::Input => input_schema(command),
             Part::Output => output_schema(command),
@@ -112,7 +115,6 @@ fn schema_id(command: Command, part: Part) -> String {
     format!("background-tasks.{}.{part}/v1", command.name())
 }
 
-/// A payload may be an array where the command takes one.
 fn input_schema(command: Command) -> Schema {
     match command {
         Command::Start => decoded::<request::Start>(),
@@ -144,6 +146,7 @@ fn output_schema(command: Command) -> Schema {
 /// Describes an answer that is about one task or a batch of them.
 #[derive(JsonSchema, Serialize)]
 #[serde(untagged)]
+#[schemars(title = "answer", rename = "Answer")]
 #[allow(dead_code, reason = "a shape for the schema")]
 enum OneOrBatch<T> {
     /// One.

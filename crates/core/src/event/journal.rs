@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use schemars::JsonSchema;
@@ -172,17 +172,21 @@ impl EventData {
 #[derive(Debug)]
 pub(crate) struct Journal {
     next_number: u64,
-    begins_anew: bool,
+    file: &'static str,
 }
 
 impl Journal {
-    /// The journal of a new generation. Nothing is touched until the first entry: an earlier
-    /// generation's journal stays when the start fails.
-    pub(crate) fn anew() -> Self {
-        Self {
-            next_number: 1,
-            begins_anew: true,
+    /// The journal of a new generation, aside: an earlier generation's stays until this one is
+    /// [published](Journal::publish).
+    pub(crate) fn anew(dir: &TaskDir) -> io::Result<Self> {
+        match unlinkat(dir, file::NEXT_EVENTS, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno.into()),
         }
+        Ok(Self {
+            next_number: 1,
+            file: file::NEXT_EVENTS,
+        })
     }
 
     /// Goes on with the journal that is there.
@@ -190,7 +194,23 @@ impl Journal {
         let last = read_journal(dir).last().map_or(0, |entry| entry.number);
         Self {
             next_number: last + 1,
-            begins_anew: false,
+            file: file::EVENTS,
+        }
+    }
+
+    /// Puts a new generation's journal in the place of the earlier one.
+    pub(crate) fn publish(&mut self, dir: &TaskDir) -> io::Result<()> {
+        if self.file == file::NEXT_EVENTS {
+            renameat(dir, file::NEXT_EVENTS, dir, file::EVENTS)?;
+            self.file = file::EVENTS;
+        }
+        Ok(())
+    }
+
+    /// Throws away what was not published.
+    pub(crate) fn discard(&self, dir: &TaskDir) {
+        if self.file == file::NEXT_EVENTS {
+            let _ = unlinkat(dir, file::NEXT_EVENTS, UnlinkatFlags::NoRemoveDir);
         }
     }
 
@@ -214,25 +234,18 @@ impl Journal {
         };
         let mut line = serde_json::to_vec(&entry)?;
         line.push(b'\n');
-        if self.begins_anew {
-            match unlinkat(dir, file::EVENTS, UnlinkatFlags::NoRemoveDir) {
-                Ok(()) | Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-        let flags =
-            OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        let mut journal = File::from(openat(
-            dir,
-            file::EVENTS,
-            flags,
-            Mode::S_IRUSR | Mode::S_IWUSR,
-        )?);
-        if !self.begins_anew && is_torn(&journal)? {
+        let flags = OFlag::O_RDWR
+            | OFlag::O_APPEND
+            | OFlag::O_CREAT
+            | OFlag::O_CLOEXEC
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_NONBLOCK;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        let mut journal = File::from(openat(dir, self.file, flags, mode)?);
+        if is_torn(&journal)? {
             line.insert(0, b'\n');
         }
         journal.write_all(&line)?;
-        self.begins_anew = false;
         self.next_number += 1;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A generation of a task about to begin: claiming its id and its places, putting it on record,
 //! launching its supervisor.
 
+use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -16,7 +17,7 @@ use crate::store::{
     FORMAT_VERSION, Home, ShortLock, TASKS, TaskDir, file, first_marked, is_regular,
     observe_settled, remove_task, stat,
 };
-use crate::supervisor::{Errand, Launch, LaunchTask, Pending, keep_previous};
+use crate::supervisor::{Errand, Launch, LaunchTask, Pending};
 use crate::task::{Facts, Generation, RunToken, Task, TaskId, TaskRecord, TaskSpec, TaskState};
 
 /// On a filesystem that folds case, two spellings would be one folder; so nowhere are there two.
@@ -102,10 +103,10 @@ impl New<'_> {
         submitted_at: Timestamp,
         previous: Option<&[u8]>,
     ) -> Result<Task> {
-        let record = self.record(spec, submitted_at)?;
         let pending = self
-            .prepare(&record, previous)
-            .inspect_err(|_| self.undo(previous))?;
+            .record(spec, submitted_at)
+            .and_then(|record| Ok((self.prepare(&record, previous)?, record)));
+        let (pending, record) = pending.inspect_err(|_| self.undo(previous))?;
         let facts = pending
             .wait(self.deadline.later(Deadline::after(HANDSHAKE)))
             .inspect_err(|error| self.clean_up_after(error, &record, previous))?;
@@ -117,7 +118,7 @@ impl New<'_> {
         let name = format!("{TASKS}/{}/{}", self.id, file::RECORD);
         let write_error = |error| self.home.error("write", &name, error);
         if let Some(previous) = previous {
-            keep_previous(self.dir, previous).map_err(write_error)?;
+            self.dir.keep_previous(previous).map_err(write_error)?;
         }
         // First the FIFO, then the record: whoever sees the record has something to wait on.
         let launch = Launch::prepare(LaunchTask {
@@ -150,17 +151,15 @@ impl New<'_> {
     /// There is no supervisor that could do it.
     fn undo(&self, previous: Option<&[u8]>) {
         let _ = match previous {
-            Some(_) => {
-                nix::fcntl::renameat(self.dir, file::PREVIOUS_RECORD, self.dir, file::RECORD)
-                    .map_err(|_| ())
-            }
+            // Written again as it was, where it has been replaced at all.
+            Some(previous) => self.dir.restore(previous).map_err(|_| ()),
             None => remove_task(self.home, self.id).map_err(|_| ()),
         };
     }
 
     fn record(&self, spec: &TaskSpec, submitted_at: Timestamp) -> Result<TaskRecord> {
-        let boot_id = process::boot_id().map_err(|error| Error::Internal {
-            message: format!("this boot has no name: {error}"),
+        let boot_id = process::boot_id().map_err(|error| {
+            Error::store("read the name of this boot in", Path::new("/proc"), &error)
         })?;
         Ok(TaskRecord {
             version: FORMAT_VERSION,

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::event::{EventData, Framer, read_journal};
 use crate::log::{self, Cursor, GrowthWatch, LineReader, count_lines, last_line_starts};
 use crate::request::Logs;
-use crate::store::{Home, Observed, TaskDir};
+use crate::store::{Condition, Home, Observed, TaskDir};
 use crate::task::{FailReason, TaskId};
 use crate::wait::poll_timeout;
 
@@ -45,6 +45,8 @@ pub(super) struct History<'a> {
     pub framer: Framer,
     pub total_lines: u64,
     pub events_seen: u64,
+    /// The latest run whose beginning has been given.
+    run_begun: u32,
     terminal_given: bool,
 }
 
@@ -86,6 +88,7 @@ impl<'a> History<'a> {
             framer: Framer::new(id.clone(), at, Logs::DEFAULT_MAX_LINE_BYTES),
             total_lines,
             events_seen: 0,
+            run_begun: 0,
             terminal_given: false,
         })
     }
@@ -176,6 +179,9 @@ impl<'a> History<'a> {
                 return Ok(ControlFlow::Break(()));
             }
             self.events_seen += 1;
+            if let EventData::Started { run, .. } = entry.event {
+                self.run_begun = run;
+            }
             let frame = self.framer.event(entry);
             if sink(&frame).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -187,6 +193,9 @@ impl<'a> History<'a> {
                 }
             }
         }
+        if !ended && self.is_run_about_to_begin() {
+            return Ok(ControlFlow::Continue(()));
+        }
         if self.give_lines(u64::MAX, ended, sink)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -194,6 +203,16 @@ impl<'a> History<'a> {
             return Ok(self.give_unrecorded_end(sink));
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// The command writes from the moment when it is executed, which is a moment before that is on
+    /// record: its lines wait for the event.
+    fn is_run_about_to_begin(&self) -> bool {
+        self.observed.condition != Condition::Unsupervised
+            && self
+                .observed
+                .record()
+                .is_ok_and(|record| record.facts.run > self.run_begun)
     }
 
     /// Gives the lines that end at or before an offset.

@@ -168,7 +168,7 @@ fn tail(file: &File, size: u64, limits: &Limits) -> io::Result<Tail> {
         // One byte more than fits, to see whether the cut would split a character.
         let wanted = usize::try_from(length)
             .unwrap_or(usize::MAX)
-            .min(limits.line_bytes + 4);
+            .min(limits.line_bytes.saturating_add(4));
         let mut bytes = vec![0; wanted];
         let n = read_at(file, &mut bytes, start)?;
         bytes.truncate(n);

@@ -14,7 +14,8 @@ use crate::clock::{Deadline, Timestamp};
 use crate::error::{Error, Result};
 use crate::request::{BatchAnswer, IfRunning, Lifecycle, Start, StartAnswer, Target, WaitMode};
 use crate::store::{
-    Condition, HOME_VARIABLE, Home, ShortLock, file, observe_settled, read_all, remove_task,
+    Condition, HOME_VARIABLE, Home, ShortLock, encode_record, file, observe_settled, read_all,
+    remove_task,
 };
 use crate::supervisor::ID_VARIABLE;
 use crate::task::{Task, TaskId, TaskSpec};
@@ -216,7 +217,7 @@ fn begin_named(
             task.supervisor()?;
             await_unsupervised(home, id, &task.dir, deadline)?;
             let previous = match task.observed.record() {
-                Ok(record) => serde_json::to_vec(record).unwrap_or_default(),
+                Ok(record) => encode_record(record).unwrap_or_default(),
                 Err(_) => read_all(task.dir.as_fd(), file::RECORD).unwrap_or_default(),
             };
             let new = New {

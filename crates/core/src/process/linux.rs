@@ -19,9 +19,12 @@ pub(crate) const PROMPT_TREE_EXIT: bool = true;
 /// Whether poll(2) tells that the last writer of a FIFO has gone.
 pub(crate) const POLL_TELLS_HANG_UP: bool = true;
 
+/// Where the kernel names this boot.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// Names this boot; pids and start times mean nothing in another.
 pub(crate) fn boot_id() -> io::Result<String> {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let text = fs::read_to_string(BOOT_ID)?;
     Ok(text.trim_end().to_owned())
 }
 

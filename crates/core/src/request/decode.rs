@@ -6,8 +6,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::{SeqAccessDeserializer, StrDeserializer};
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -22,6 +22,16 @@ pub const MAX_PAYLOAD_BYTES: usize = 16 << 20;
 /// # Errors
 /// [`Error::CommandInput`] with what is wrong, where, and what would be right.
 pub fn decode<R: Request>(text: &[u8]) -> Result<R> {
+    // An array would be taken for the fields in their order.
+    if text.trim_ascii_start().starts_with(b"[") {
+        return Err(Error::input(
+            format!("{} takes one JSON object, not an array", R::COMMAND),
+            format!(
+                "schema show {0} and examples show {0} tell what it takes.",
+                R::COMMAND
+            ),
+        ));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let request: R = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| explain::<R>(text, &error))?;
@@ -230,6 +240,31 @@ pub fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<
         .filter(|(distance, name)| *distance <= name.len().max(typed.len()).div_ceil(3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name.to_owned())
+}
+
+/// Decodes an optional object; an array is not taken for its fields in their order.
+pub(crate) fn object_or_null<'de, D, T>(deserializer: D) -> std::result::Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = Option<T>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+        fn visit_unit<E>(self) -> std::result::Result<Self::Value, E> {
+            Ok(None)
+        }
+        fn visit_map<A: MapAccess<'de>>(
+            self,
+            fields: A,
+        ) -> std::result::Result<Self::Value, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(fields)).map(Some)
+        }
+    }
+    deserializer.deserialize_any(Object(PhantomData))
 }
 
 /// One value or an array of them.

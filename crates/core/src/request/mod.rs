@@ -14,6 +14,7 @@ pub use answer::{
     BatchAnswer, BatchItem, BatchOutcome, Lifecycle, ListAnswer, StartAnswer, Target, TaskAnswer,
     WaitAnswer, WaitManyAnswer, WaitOutcome,
 };
+pub(crate) use decode::object_or_null;
 pub use decode::{MAX_PAYLOAD_BYTES, OneOrMany, decode, decode_batch, invalid, nearest};
 pub use logs::{Artifact, Events, EventsAnswer, Logs, LogsAnswer, LogsReply, LogsWithArtifact};
 pub use select::{List, Restart, Selection, Status, Stop, Until, Wait, WaitMode};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Request, invalid};
+use super::{Request, invalid, object_or_null};
 use crate::env_file::is_variable_name;
 use crate::error::Result;
 use crate::supervisor::{ID_VARIABLE, RUN_VARIABLE};
@@ -47,6 +47,7 @@ pub struct Start {
     #[serde(alias = "notifyOnExit")]
     pub notify_on_exit: Option<bool>,
     /// How it is asked to end; SIGTERM and 5000 ms when left out.
+    #[serde(default, deserialize_with = "object_or_null")]
     pub stop: Option<StopSettings>,
     /// What becomes of processes that outlive the main one; `stop` when left out.
     pub leftovers: Option<Leftovers>,

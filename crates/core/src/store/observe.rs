@@ -13,6 +13,8 @@
 use super::format::ReadFailure;
 use super::observed::Unreadable;
 use super::{Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TaskDir, file};
+use std::path::Path;
+
 use crate::error::{Error, Result};
 use crate::process;
 use crate::task::{
@@ -181,8 +183,8 @@ impl Observer<'_> {
 
     /// No supervisor, and nobody about to be one: what has become of the command?
     fn conclude(&self, dir: &TaskDir, record: &mut TaskRecord) -> Result<Condition> {
-        let boot = process::boot_id().map_err(|error| Error::Internal {
-            message: format!("this boot has no name: {error}"),
+        let boot = process::boot_id().map_err(|error| {
+            Error::store("read the name of this boot in", Path::new("/proc"), &error)
         })?;
         let facts = &mut record.facts;
         if facts.boot_id != boot {

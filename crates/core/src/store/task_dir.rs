@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
+use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::Mode;
 
 use super::format::{self, ReadFailure, decode, read_all, write_aside};
@@ -18,6 +18,7 @@ pub(crate) mod file {
     pub(crate) const WANT: &str = "want.json";
     pub(crate) const END: &str = "end";
     pub(crate) const EVENTS: &str = "events.ndjson";
+    pub(crate) const NEXT_EVENTS: &str = "events.next.ndjson";
     pub(crate) const LIVE: &str = "live";
     pub(crate) const LOG: &str = "log";
     pub(crate) const NEXT_LOG: &str = "log.next";
@@ -68,9 +69,21 @@ impl TaskDir {
     /// Replaces the record. Whoever calls this holds the task's short lock while no supervisor
     /// has taken over, or its supervisor lock.
     pub(crate) fn write_record(&self, record: &TaskRecord) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(record)?;
-        bytes.push(b'\n');
-        write_aside(self.fd.as_fd(), file::RECORD, &bytes)
+        write_aside(self.fd.as_fd(), file::RECORD, &encode_record(record)?)
+    }
+
+    /// Brings back a record that [`TaskDir::keep_previous`] has kept: a rename needs no space. What
+    /// is kept may also be a leftover of another start, so it is compared.
+    pub(crate) fn restore(&self, record: &[u8]) -> io::Result<()> {
+        if read_all(self.fd.as_fd(), file::PREVIOUS_RECORD)? == record {
+            renameat(&self.fd, file::PREVIOUS_RECORD, &self.fd, file::RECORD)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a record under a second name until the one that replaces it has proved itself.
+    pub(crate) fn keep_previous(&self, record: &[u8]) -> io::Result<()> {
+        write_aside(self.fd.as_fd(), file::PREVIOUS_RECORD, record)
     }
 
     /// The preallocated record of an end, when it holds a valid one (of whatever run).
@@ -106,6 +119,13 @@ impl TaskDir {
             _ => 0,
         }
     }
+}
+
+/// A record as it is stored.
+pub(crate) fn encode_record(record: &TaskRecord) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(record)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 impl AsFd for TaskDir {

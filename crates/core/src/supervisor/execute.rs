@@ -83,18 +83,20 @@ impl Execution<'_> {
             .allocate_end()
             .map_err(|error| record_failure(&error))?;
         let main = self.command().execute(&workdir, &log)?;
-        // The record first: a disk too full for it must not have cost the earlier log and journal.
-        if let Err(error) = self.ledger.running(main) {
+        // The record before what it replaces: a disk that is too full for it must not have cost
+        // the earlier log and journal.
+        if let Err(error) = self.ledger.running(main, log_offset) {
             end_unrecorded(main);
             return Err(record_failure(&error));
         }
-        if let LogSource::Anew = source
-            && let Err(error) = self.log_place().put_in_place()
-        {
+        let placed = match source {
+            LogSource::Anew => self.log_place().put_in_place(),
+            LogSource::Present => Ok(()),
+        };
+        if let Err(error) = placed.and_then(|()| self.ledger.settled()) {
             end_unrecorded(main);
             return Err(self.log_failure(&error));
         }
-        self.ledger.started(main, log_offset);
         Ok(main)
     }
 
@@ -136,6 +138,7 @@ impl Execution<'_> {
 
     fn undo(&mut self, undo: Undo, failure: &SpawnFailure) {
         let _ = self.log_place().discard_aside();
+        self.ledger.discard_journal();
         match undo {
             Undo::Remove => {
                 let _ = crate::store::remove_task(self.home, &self.ledger.record.id);

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
@@ -11,7 +11,8 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
-use crate::store::{EndRecord, TaskDir, ended_by_itself, failed, file};
+use crate::process;
+use crate::store::{EndRecord, TaskDir, encode_record, ended_by_itself, failed, file};
 use crate::task::{
     FailReason, KillReason, MainExit, ProcessIdentity, RunSpan, RunToken, StopSettings, TaskRecord,
     TaskState,
@@ -50,10 +51,18 @@ impl Ledger {
         Ok(())
     }
 
-    /// The command has been executed.
-    pub(crate) fn running(&mut self, main: ProcessIdentity) -> io::Result<()> {
+    /// The command has been executed. `log_offset`: how long its log was before.
+    ///
+    /// The journal first: a follower gives no line of a run before it has seen it begin.
+    pub(crate) fn running(&mut self, main: ProcessIdentity, log_offset: u64) -> io::Result<()> {
         self.running_for = Some(Stopwatch::start());
-        self.record.facts.cleared = false;
+        let facts = &mut self.record.facts;
+        facts.cleared = false;
+        let started = EventData::Started {
+            pid: main.pid,
+            run: facts.run,
+        };
+        self.journal.append(&self.dir, facts, log_offset, started)?;
         self.write(TaskState::Running {
             main,
             started_at: Timestamp::now(),
@@ -61,16 +70,16 @@ impl Ledger {
         })
     }
 
-    /// The run is on record and its log in place. `log_offset`: how long that was before.
-    pub(crate) fn started(&mut self, main: ProcessIdentity, log_offset: u64) {
-        let facts = &self.record.facts;
-        let started = EventData::Started {
-            pid: main.pid,
-            run: facts.run,
-        };
-        // A journal that cannot be written is missed by readers, but hurts nothing else.
-        let _ = self.journal.append(&self.dir, facts, log_offset, started);
+    /// The run is on record and its log in place: what was before it is not needed any more.
+    pub(crate) fn settled(&mut self) -> io::Result<()> {
+        self.journal.publish(&self.dir)?;
         let _ = self.forget_previous();
+        Ok(())
+    }
+
+    /// The run has come to nothing.
+    pub(crate) fn discard_journal(&self) {
+        self.journal.discard(&self.dir);
     }
 
     /// A task whose supervisor was lost is ours now.
@@ -138,6 +147,7 @@ impl Ledger {
             FailReason::SpawnFailed,
             problem,
         ));
+        let _ = self.journal.publish(&self.dir);
     }
 
     /// Nothing is left of a run whose end is on record: nobody needs to look for it any more.
@@ -145,7 +155,10 @@ impl Ledger {
         if !self.record.facts.cleared {
             self.record.facts.cleared = true;
             // Where it cannot be written, someone looks in vain later.
-            let _ = self.write(self.record.facts.state.clone());
+            let ended_at = self.record.facts.updated_at;
+            self.prepare(self.record.facts.state.clone());
+            self.record.facts.updated_at = ended_at;
+            let _ = self.dir.write_record(&self.record);
         }
     }
 
@@ -170,6 +183,9 @@ impl Ledger {
         facts.run += 1;
         facts.restart_count += 1;
         facts.run_token = RunToken::generate();
+        if let Ok(boot) = process::boot_id() {
+            facts.boot_id = boot;
+        }
         facts.cleared = true;
         facts.state = TaskState::Starting;
     }
@@ -177,7 +193,7 @@ impl Ledger {
     /// Records that the next run is about to be executed, keeping the record before it so that
     /// it can be brought back.
     pub(crate) fn announce_next_run(&mut self) -> io::Result<()> {
-        keep_previous(&self.dir, &serde_json::to_vec(&self.record)?)?;
+        self.dir.keep_previous(&encode_record(&self.record)?)?;
         self.begin_next_run();
         self.write(TaskState::Starting)
     }
@@ -247,9 +263,4 @@ impl Ledger {
             duration_ms: Some(duration_ms),
         })
     }
-}
-
-/// Keeps a record under a second name until the one that replaces it has proved itself.
-pub(crate) fn keep_previous(dir: &TaskDir, record: &[u8]) -> io::Result<()> {
-    crate::store::write_aside(dir.as_fd(), file::PREVIOUS_RECORD, record)
 }

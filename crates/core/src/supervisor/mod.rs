@@ -28,7 +28,6 @@ pub use launch::Program;
 pub use run::{take_over, take_over_with};
 
 pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
-pub(crate) use ledger::keep_previous;
 
 use crate::task::RunToken;
 

@@ -19,8 +19,8 @@ use crate::clock::Deadline;
 use crate::error::SpawnStep;
 use crate::event::Journal;
 use crate::process::{self, Arena, Arguments, send_while};
-use crate::store::{Holder, Home, SupervisorLock, TaskDir, Verb, Want, file, first_marked};
-use crate::task::{ProcessIdentity, SignalNumber, TaskRecord, TaskState};
+use crate::store::{Holder, Home, SupervisorLock, TaskDir, Verb, Want, failed, file, first_marked};
+use crate::task::{FailReason, ProcessIdentity, SignalNumber, TaskRecord, TaskState};
 
 /// Makes this process a supervisor, if that is what it was executed for; it then never returns.
 ///
@@ -129,8 +129,18 @@ impl Supervisor {
         if let Some(end) = dir.read_end() {
             end.complete(&mut record.facts);
         }
+        if !record.facts.state.status().is_terminal() && record.facts.boot_id != process::boot_id()?
+        {
+            // Its pids are those of strangers now.
+            record.facts.state = failed(
+                &record.facts.state,
+                FailReason::HostRebooted,
+                "the machine was started anew while the task ran".to_owned(),
+            );
+            record.facts.cleared = true;
+        }
         let journal = match errand {
-            Errand::Start => Journal::anew(),
+            Errand::Start => Journal::anew(&dir)?,
             Errand::Restart | Errand::Adopt => Journal::continued(&dir),
         };
         let ledger = Ledger::open(dir, record, journal, live);

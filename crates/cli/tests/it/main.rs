@@ -1,0 +1,46 @@
+//! The program as its callers see it, one module per behaviour.
+
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "`json!` values read best when they are handed over"
+)]
+
+// What the tests stand on: the real binary, a home of its own for each test, polling.
+mod harness;
+// Judges answers and examples by the schemas that the program shows.
+mod json_schema;
+// Looks at processes, and signals single ones.
+mod processes;
+
+// Arrays of payloads: results in order, refused as a whole or failing one by one.
+mod batch;
+// Answers, errors and frames through the types of a stranger.
+mod contract;
+// Supervisors, callers and hosts that die, and records that are damaged.
+mod crash;
+// What a task keeps of its caller: nothing.
+mod detach;
+// Capabilities, doctor, schemas, examples, help, usage errors.
+mod discovery;
+// What happened, in order, stored and followed.
+mod events;
+// Good and bad places for the tasks, and who may read them.
+mod home;
+// What is executed, how it ended, and what a start leaves behind.
+mod lifecycle;
+// Many tasks: filters, order, pages.
+mod list;
+// The end of a log, within limits.
+mod logs;
+// What is typed, what is refused, and that a refusal touches nothing.
+mod payload;
+// Many callers at the same time.
+mod races;
+// Runs what README.md tells people to type.
+mod readme;
+// The next run of the same task.
+mod restart;
+// The end of every process of a task.
+mod stop;
+// Blocking until tasks have ended.
+mod wait;
