@@ -329,20 +329,28 @@ fn following_survives_the_loss_of_the_supervisor() {
 }
 
 #[test]
-fn many_may_follow_one_task() {
+fn every_follower_of_a_task_is_told_its_last_line_and_its_end_once() {
     let cli = Cli::new();
-    let go = cli.file("go");
-    cli.start(work("a", ["wait-file", &go, "print", "one", "exit", "3"]));
-    let flags = || ["--follow"];
-    let streams: Vec<_> = (0..10)
-        .map(|_| cli.run("events").text("a").flags(flags()).stream())
-        .collect();
-    for stream in &streams {
-        stream.await_frame("task.started");
-    }
-    cli.touch("go");
-    for stream in streams {
-        assert_eq!(types(&stream.rest()), ["task.log.line", "task.exited"]);
+    for round in 0..6 {
+        let go = cli.file(&format!("go{round}"));
+        cli.start(work(
+            "a",
+            ["wait-file", &go, "print", "one", "raw", "7a", "exit", "3"],
+        ));
+        let follow = || cli.run("events").text("a").flags(["--follow"]).stream();
+        let streams: Vec<_> = (0..10).map(|_| follow()).collect();
+        for stream in &streams {
+            stream.await_frame("task.started");
+        }
+        cli.touch(&format!("go{round}"));
+        for stream in streams {
+            let rest = stream.rest();
+            assert_eq!(
+                types(&rest),
+                ["task.log.line", "task.log.line", "task.exited"]
+            );
+            assert_eq!(lines(&rest), ["one", "z"]);
+        }
     }
 }
 

@@ -41,14 +41,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// # Panics
 /// When it does not come about in time.
-pub fn eventually<S: Sight>(mut look: impl FnMut() -> S, what: &str) -> S::Seen {
-    let deadline = Instant::now() + PATIENCE;
+pub fn eventually<S: Sight>(look: impl FnMut() -> S, what: &str) -> S::Seen {
+    poll_until(PATIENCE, look).unwrap_or_else(|| panic!("never came about: {what}"))
+}
+
+/// The only place that sleeps.
+fn poll_until<S: Sight>(patience: Duration, mut look: impl FnMut() -> S) -> Option<S::Seen> {
+    let deadline = Instant::now() + patience;
     let mut pause = Duration::from_millis(1);
     loop {
-        if let Some(seen) = look().seen() {
+        let seen = look().seen();
+        if seen.is_some() || Instant::now() >= deadline {
             return seen;
         }
-        assert!(Instant::now() < deadline, "never came about: {what}");
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
     }
@@ -338,29 +343,26 @@ impl Cli {
 
 impl Drop for Cli {
     fn drop(&mut self) {
-        let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            self.stop_everything();
-        }));
-        let left = || !self.processes().is_empty();
-        let settled = Instant::now() + Duration::from_secs(2);
-        while left() && Instant::now() < settled {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let survivors: Vec<_> = (self.processes().into_iter())
-            .map(|pid| (pid, processes::arguments(pid)))
+        let everything_stops = std::panic::AssertUnwindSafe(|| self.stop_everything());
+        let stopped = std::panic::catch_unwind(everything_stops);
+        // A call that a test has left to itself may be on its way out.
+        poll_until(Duration::from_secs(2), || self.processes().is_empty());
+        let survivors = self.processes();
+        let named: Vec<_> = (survivors.iter())
+            .map(|&pid| (pid, processes::arguments(pid)))
             .collect();
-        let give_up = Instant::now() + Duration::from_secs(10);
-        while left() && Instant::now() < give_up {
-            for pid in self.processes() {
+        poll_until(Duration::from_secs(10), || {
+            let left = self.processes();
+            for &pid in &left {
                 processes::send(pid, Signal::SIGKILL);
             }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            left.is_empty()
+        });
         if !std::thread::panicking() {
             assert!(stopped.is_ok(), "stop hangs");
             assert!(
                 survivors.is_empty(),
-                "stop left processes behind: {survivors:?}"
+                "stop left processes behind: {named:?}"
             );
         }
     }

@@ -132,7 +132,12 @@ fn listing_during_a_storm_shows_whole_tasks() {
 /// Looks at a task as fast as one can, in this very process, until `call` has ended; `check`
 /// judges what was seen, `None` when there was no such task. More threads than processors, so
 /// that some are interrupted between two steps of a look.
-fn watch_closely(cli: &Cli, id: &str, call: Background, check: impl Fn(Option<&Task>) + Sync) {
+fn watch_closely(
+    cli: &Cli,
+    id: &str,
+    call: Background,
+    check: impl Fn(Option<&Task>) + Sync,
+) -> Outcome {
     let client = Client::new(cli.home().to_owned(), Program::File(PROGRAM.into()));
     let payload = json!({ "id": id }).to_string();
     let request: request::Status = request::decode(payload.as_bytes()).expect("it is an id");
@@ -150,7 +155,7 @@ fn watch_closely(cli: &Cli, id: &str, call: Background, check: impl Fn(Option<&T
             });
         }
     });
-    call.finish().ok();
+    call.finish()
 }
 
 #[test]
@@ -159,14 +164,29 @@ fn a_task_that_is_being_started_is_never_mistaken_for_a_damaged_or_lost_one() {
     for round in 0..60 {
         // Every other time the id is known already.
         let id = format!("t{}", round / 2);
-        let call = cli
-            .run("start")
-            .payload(work(&id, ["exit", "0"]))
-            .flags(["--wait"]);
-        watch_closely(&cli, &id, call.spawn(), |seen| {
+        let call = cli.run("start").payload(work(&id, ["exit", "0"]));
+        let outcome = watch_closely(&cli, &id, call.flags(["--wait"]).spawn(), |seen| {
             let is_fine = |task: &Task| task.status != TaskStatus::Failed;
             assert!(seen.is_none_or(is_fine), "{seen:?}");
         });
+        outcome.ok();
+    }
+}
+
+#[test]
+fn a_task_that_cannot_be_started_is_never_mistaken_for_a_damaged_or_lost_one() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("known", []));
+    for round in 0..40 {
+        let id = ["fresh", "known"][round % 2];
+        let payload = json!({ "id": id, "command": "/no/such/program" });
+        let call = cli.run("start").payload(payload).spawn();
+        let outcome = watch_closely(&cli, id, call, |seen| {
+            let expected = [TaskStatus::Starting, TaskStatus::Exited];
+            let is_fine = |task: &Task| expected.contains(&task.status);
+            assert!(seen.is_none_or(is_fine), "{seen:?}");
+        });
+        outcome.err("SpawnFailed");
     }
 }
 
@@ -174,23 +194,20 @@ fn a_task_that_is_being_started_is_never_mistaken_for_a_damaged_or_lost_one() {
 fn a_task_that_is_being_restarted_or_stopped_is_never_mistaken_for_a_lost_one() {
     let cli = Cli::new();
     cli.start(work("a", ["fork", "hang"]));
+    let in_between = [
+        TaskStatus::Running,
+        TaskStatus::Starting,
+        TaskStatus::Killed,
+    ];
     for _ in 0..25 {
-        watch_closely(&cli, "a", cli.run("restart").text("a").spawn(), |seen| {
-            let status = seen.expect("it is there").status;
-            let expected = [
-                TaskStatus::Running,
-                TaskStatus::Starting,
-                TaskStatus::Killed,
-            ];
-            assert!(expected.contains(&status), "{seen:?}");
-        });
-        watch_closely(&cli, "a", cli.run("stop").text("a").spawn(), |seen| {
-            let status = seen.expect("it is there").status;
-            assert!(
-                [TaskStatus::Running, TaskStatus::Killed].contains(&status),
-                "{seen:?}"
-            );
-        });
+        for verb in ["restart", "stop"] {
+            let call = cli.run(verb).text("a").spawn();
+            let outcome = watch_closely(&cli, "a", call, |seen| {
+                let status = seen.expect("it is there").status;
+                assert!(in_between.contains(&status), "{seen:?}");
+            });
+            outcome.ok();
+        }
     }
 }
 

@@ -262,7 +262,7 @@ fn a_log_that_was_removed_is_begun_anew() {
 #[test]
 fn a_restart_that_takes_too_long_says_so_and_goes_on() {
     let cli = Cli::new();
-    let settings = json!({ "stop": { "grace_ms": 600 } });
+    let settings = json!({ "stop": { "grace_ms": 2000 } });
     cli.start(with(
         work("a", ["ignore", "TERM", "print", "up", "hang"]),
         settings,

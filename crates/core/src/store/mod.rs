@@ -16,6 +16,7 @@
 //!   trash/                           on its way out
 //! ```
 
+mod derive;
 mod end;
 mod fifo;
 mod format;
@@ -31,14 +32,13 @@ pub use format::FORMAT_VERSION;
 pub use home::Home;
 pub use observed::{Condition, Observed};
 
+pub(crate) use derive::{ended_by_itself, failed, first_marked};
 pub(crate) use end::EndRecord;
 pub(crate) use fifo::make_fifo;
 pub(crate) use format::{create_new, is_regular, read_all, stat};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
 pub(crate) use lock::{Holder, ShortLock, SupervisorLock, try_record_lock};
-pub(crate) use observe::{
-    ended_by_itself, failed, first_marked, observe, observe_among_others, observe_settled,
-};
+pub(crate) use observe::{observe, observe_among_others, observe_settled};
 pub(crate) use remove::remove_task;
 pub(crate) use task_dir::{TaskDir, encode_record, file};
 pub(crate) use want::{Verb, Want};

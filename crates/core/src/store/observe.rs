@@ -10,6 +10,7 @@
 //! 4. the supervisor lock is still free;
 //! 5. the record still has the same revision. Otherwise start over.
 
+use super::derive::{ended_by_itself, failed, first_marked};
 use super::format::ReadFailure;
 use super::observed::Unreadable;
 use super::{Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TaskDir, file};
@@ -17,10 +18,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::process;
-use crate::task::{
-    FailReason, KillReason, MainExit, ProcessIdentity, RunSpan, RunToken, TaskId, TaskRecord,
-    TaskState,
-};
+use crate::task::{FailReason, RunSpan, TaskId, TaskRecord, TaskState};
 
 /// Observes a task as a reader does; `None` when there is no such task.
 ///
@@ -90,11 +88,16 @@ impl Observer<'_> {
                     let problem = format!("task.json speaks of another task, {}", record.id);
                     return Ok(Some(self.unreadable(problem, None)));
                 }
-                // The record is written before any supervisor begins.
+                // The record is written before any supervisor begins. Only one that is missing
+                // after the lock was seen, in a folder that nobody is taking away, has been lost.
                 Err(ReadFailure::Missing) if dir.exists(file::SUPERVISOR_LOCK) => {
-                    return Ok(Some(
-                        self.unreadable("task.json is missing".to_owned(), None),
-                    ));
+                    let is_missing = matches!(dir.read_record(), Err(ReadFailure::Missing));
+                    if is_missing && dir.is_same(self.home.task_dir(self.id)?.as_ref()) {
+                        return Ok(Some(
+                            self.unreadable("task.json is missing".to_owned(), None),
+                        ));
+                    }
+                    continue;
                 }
                 // A caller was killed before it had written anything: there is no task yet.
                 Err(ReadFailure::Missing) => return Ok(None),
@@ -263,44 +266,5 @@ fn lost_problem(dir: &TaskDir) -> String {
         Some(panic) => format!("its supervisor broke: {panic}"),
         None => "its supervisor was killed before it could record the end, and the command is gone"
             .to_owned(),
-    }
-}
-
-/// The oldest living process that carries the mark of a run.
-pub(crate) fn first_marked(token: &RunToken) -> Option<ProcessIdentity> {
-    let variable = crate::supervisor::run_variable(token);
-    process::all_pids()
-        .into_iter()
-        .filter(|&pid| process::environment_holds(pid, &variable))
-        .filter_map(process::identify)
-        .min_by_key(|process| (process.start_time, process.pid))
-}
-
-/// The state of a task whose main process ended without being asked to.
-pub(crate) fn ended_by_itself(exit: MainExit, span: RunSpan) -> TaskState {
-    match exit {
-        MainExit::Code(exit_code) => TaskState::Exited { exit_code, span },
-        MainExit::Signal(_) => TaskState::Killed {
-            reason: KillReason::Signalled,
-            exit: Some(exit),
-            span: Some(span),
-        },
-    }
-}
-
-/// The state of a task that could not be kept, with what is known of its last run.
-pub(crate) fn failed(before: &TaskState, reason: FailReason, problem: String) -> TaskState {
-    let span = match before {
-        TaskState::Running { started_at, .. } => Some(RunSpan {
-            started_at: *started_at,
-            exited_at: None,
-            duration_ms: None,
-        }),
-        _ => None,
-    };
-    TaskState::Failed {
-        reason,
-        problem,
-        span,
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, renameat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 
 use super::format::{self, ReadFailure, decode, read_all, write_aside};
 use super::{EndRecord, Want};
@@ -110,6 +110,12 @@ impl TaskDir {
     /// Whether anything stands under this name.
     pub(crate) fn exists(&self, name: &str) -> bool {
         !matches!(format::stat(&self.fd, name), Ok(None))
+    }
+
+    /// Whether two descriptors are of one folder.
+    pub(crate) fn is_same(&self, other: Option<&TaskDir>) -> bool {
+        let identity = |dir: &TaskDir| fstat(&dir.fd).map(|stat| (stat.st_dev, stat.st_ino)).ok();
+        other.is_some_and(|other| identity(other) == identity(self))
     }
 
     /// Size of a file in bytes, 0 when there is none.

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 
 use super::command::Command;
-use super::handshake::{Answer, SpawnFailure, is_heard, tell};
+use super::handshake::{SpawnFailure, is_heard};
 use super::launch::errno_of;
 use super::ledger::Ledger;
 use super::log_file::LogPlace;
@@ -45,33 +45,21 @@ pub(super) struct Execution<'a> {
 }
 
 impl Execution<'_> {
-    /// Executes the present run and tells the caller what became of it. `None`: it could not be,
-    /// and what `undo` says has been done.
+    /// Executes the present run, or does what `undo` says.
     pub(super) fn run(
         mut self,
         log: LogSource,
         undo: Undo,
-        handshake: &mut Option<OwnedFd>,
-    ) -> Option<ProcessIdentity> {
-        match self.try_execute(log) {
-            Ok(main) => {
-                tell(
-                    handshake,
-                    &Answer::Ready(Box::new(self.ledger.record.facts.clone())),
-                );
-                Some(main)
-            }
-            Err(failure) => {
-                let undo = match undo {
-                    // With nobody left to answer, the record is where the failure is told.
-                    Undo::Remove if !is_heard(handshake) => Undo::Record,
-                    undo => undo,
-                };
-                self.undo(undo, &failure);
-                tell(handshake, &Answer::Failed(failure));
-                None
-            }
-        }
+        handshake: &Option<OwnedFd>,
+    ) -> Result<ProcessIdentity, SpawnFailure> {
+        self.try_execute(log).inspect_err(|failure| {
+            let undo = match undo {
+                // With nobody left to answer, the record is where the failure is told.
+                Undo::Remove if !is_heard(handshake) => Undo::Record,
+                undo => undo,
+            };
+            self.undo(undo, failure);
+        })
     }
 
     fn try_execute(&mut self, source: LogSource) -> Result<ProcessIdentity, SpawnFailure> {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! caller                              supervisor
-//! launch.rs ── exec, descriptors ──▶  detach.rs   cut every tie to the caller
+//! launch.rs ── exec, descriptors ──▶  entry.rs, detach.rs   cut every tie to the caller
 //!     │                               run.rs      take the lock, then loop:
 //!     │                                 signals.rs   what happened?
 //!     │                                 machine.rs   what follows?  (pure)
@@ -14,6 +14,7 @@
 mod chores;
 mod command;
 mod detach;
+mod entry;
 mod execute;
 mod handshake;
 mod launch;
@@ -24,8 +25,8 @@ mod run;
 mod signals;
 mod tree;
 
+pub use entry::{take_over, take_over_with};
 pub use launch::Program;
-pub use run::{take_over, take_over_with};
 
 pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
 

@@ -1,94 +1,26 @@
-//! A supervisor's life, from its first instruction to its last.
+//! A supervisor's life, once it has let go of its caller.
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use super::Errand;
 use super::chores::Chores;
-use super::detach::{HandedOver, detach, leave_note};
 use super::execute::{Execution, LogSource, Undo};
-use super::handshake::{Answer, SpawnFailure, tell};
-use super::launch::{errno_of, home_of};
+use super::handshake::{Answer, tell};
+use super::launch::home_of;
 use super::ledger::Ledger;
 use super::machine::Event;
 use super::signals::Signals;
-use super::{ENTRY, Errand};
 use crate::clock::Deadline;
-use crate::error::SpawnStep;
 use crate::event::Journal;
-use crate::process::{self, Arena, Arguments, send_while};
+use crate::process::{self, send_while};
 use crate::store::{Holder, Home, SupervisorLock, TaskDir, Verb, Want, failed, file, first_marked};
 use crate::task::{FailReason, ProcessIdentity, SignalNumber, TaskRecord, TaskState};
 
-/// Makes this process a supervisor, if that is what it was executed for; it then never returns.
-///
-/// Every program that embeds this crate and starts tasks with [`super::Program::Current`] calls
-/// it first thing in `main`, before threads, allocations or arguments of its own.
-pub fn take_over() {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().as_deref() == Some(OsStr::new(ENTRY)) {
-        let (folder, errand) = (arguments.next(), arguments.next());
-        become_supervisor(folder.as_deref(), errand.as_deref());
-    }
-}
-
-/// The same for a program with an `entry!`, before anything is allocated.
-pub fn take_over_with(arguments: Arguments<'_>) {
-    if arguments.get(1) == Some(OsStr::new(ENTRY)) {
-        become_supervisor(arguments.get(2), arguments.get(3));
-    }
-}
-
-fn become_supervisor(folder: Option<&OsStr>, errand: Option<&OsStr>) -> ! {
-    Arena::close();
-    let errand = errand.and_then(OsStr::to_str).and_then(Errand::parse);
-    let code = match (folder, errand) {
-        (Some(folder), Some(errand)) => {
-            detach().map_or(2, |handed| supervise(Path::new(folder), errand, handed))
-        }
-        _ => 2,
-    };
-    std::process::exit(code);
-}
-
-fn supervise(folder: &Path, errand: Errand, handed: HandedOver) -> i32 {
-    let HandedOver {
-        short_lock,
-        handshake,
-        live,
-    } = handed;
-    let mut handshake = Some(handshake);
-    let begun = Supervisor::begin(folder, errand, live, &mut handshake);
-    // Only now may others change the task: its state is settled.
-    drop(short_lock);
-    match begun {
-        Ok(Some(mut supervisor)) => match supervisor.see_through() {
-            Ok(()) => 0,
-            Err(error) => {
-                leave_note(&format!("it could not go on: {error}"));
-                1
-            }
-        },
-        // Told to the caller already.
-        Ok(None) => 1,
-        Err(error) => {
-            let failure = SpawnFailure::new(
-                SpawnStep::Supervisor,
-                folder.to_string_lossy(),
-                errno_of(&error),
-            );
-            tell(
-                &mut handshake,
-                &Answer::Failed(failure.explained(error.to_string())),
-            );
-            1
-        }
-    }
-}
-
-struct Supervisor {
+/// This process, in charge of one task.
+pub(super) struct Supervisor {
     home: Home,
     ledger: Ledger,
     signals: Signals,
@@ -99,7 +31,7 @@ struct Supervisor {
 
 impl Supervisor {
     /// Takes the task over. `None`: the command could not be executed, and the caller knows.
-    fn begin(
+    pub(super) fn begin(
         folder: &Path,
         errand: Errand,
         live: OwnedFd,
@@ -156,10 +88,6 @@ impl Supervisor {
             Errand::Restart => supervisor.restart(handshake, asked_of),
             Errand::Adopt => supervisor.adopt(handshake),
         }?;
-        // Whoever wishes something of us needs the short lock for it, which is still ours: a SIGTERM
-        // from before now was not meant for this task. It came, say, from the end of an outer task
-        // whose process we seemed to be before we had our lock.
-        supervisor.signals.wait(Deadline::after(Duration::ZERO))?;
         Ok(begun.then_some(supervisor))
     }
 
@@ -208,10 +136,8 @@ impl Supervisor {
 
     fn adopt(&mut self, handshake: &mut Option<OwnedFd>) -> io::Result<bool> {
         self.adopt_run();
-        tell(
-            handshake,
-            &Answer::Ready(Box::new(self.ledger.record.facts.clone())),
-        );
+        let ready = self.ready();
+        tell(handshake, &ready);
         Ok(true)
     }
 
@@ -269,11 +195,31 @@ impl Supervisor {
             home: &self.home,
             ledger: &mut self.ledger,
         };
-        self.main = execution.run(log, undo, handshake);
+        let executed = execution.run(log, undo, handshake);
+        let answer = match executed {
+            Ok(main) => {
+                self.main = Some(main);
+                self.ready()
+            }
+            Err(failure) => Answer::Failed(failure),
+        };
+        tell(handshake, &answer);
         self.main.is_some()
     }
 
-    fn see_through(&mut self) -> io::Result<()> {
+    /// The answer that the task is in our charge.
+    ///
+    /// Whoever wishes something of us waits for it (and for the short lock, which is still ours), so
+    /// a SIGTERM from before was not meant for this task. It came, say, from the end of an outer
+    /// task whose process we seemed to be before we had our lock.
+    fn ready(&mut self) -> Answer {
+        // What it tells of children as well is asked for again at the beginning of the watch.
+        let _ = self.signals.wait(Deadline::after(Duration::ZERO));
+        Answer::Ready(Box::new(self.ledger.record.facts.clone()))
+    }
+
+    /// Looks after the task until nothing is left to do.
+    pub(super) fn see_through(&mut self) -> io::Result<()> {
         match self.main {
             Some(main) => Chores::own(&mut self.ledger, &mut self.signals, main).see_through(),
             None => {
