@@ -54,6 +54,7 @@ fn a_snapshot_stands_before_what_happened() {
 fn a_stream_gives_the_same_frames() {
     let cli = Cli::new();
     cli.start_and_wait(work("a", ["lines", "10", "exit", "3"]));
+    cli.await_no_supervisor("a");
     let request = json!({ "id": "a", "lines": 4 });
     let answer = cli.run("events").payload(request.clone()).ok();
     let frames = cli
@@ -68,6 +69,18 @@ fn a_stream_gives_the_same_frames() {
     }
     assert_eq!(lines(&frames), ["7", "8", "9", "10"]);
     assert_eq!(answer["total"], 12);
+}
+
+#[test]
+fn an_end_is_told_right_away_as_it_is_told_ever_after() {
+    let cli = Cli::new();
+    for _ in 0..30 {
+        cli.start_and_wait(work("a", ["exit", "3"]));
+        let at_once = history(&cli, "a").pop();
+        cli.await_no_supervisor("a");
+        // The cursor, too: whoever reads on from it is not told of the end again.
+        assert_eq!(at_once, history(&cli, "a").pop());
+    }
 }
 
 #[test]

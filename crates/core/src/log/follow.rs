@@ -5,10 +5,16 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-#[cfg(target_os = "linux")]
-use std::os::fd::{AsFd, AsRawFd};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
+
+use crate::clock::Deadline;
+use crate::error::{Error, Result};
+use crate::wait::poll_timeout;
 
 /// A descriptor that becomes readable when the file has been written to.
 #[derive(Debug)]
@@ -50,7 +56,6 @@ impl GrowthWatch {
     /// Watches an open file; changes after this call are told.
     pub(crate) fn of(file: &File) -> io::Result<Self> {
         use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
-        use std::os::fd::AsRawFd;
         let queue = Kqueue::new()?;
         let watched = usize::try_from(file.as_raw_fd()).map_err(io::Error::other)?;
         let interest = KEvent::new(
@@ -84,7 +89,44 @@ impl GrowthWatch {
     }
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-        use std::os::fd::AsFd;
         self.queue.as_fd()
     }
+}
+
+/// Sleeps until the log may have grown or `wakes` tells something, or the deadline passes; breaks
+/// when nobody reads `output` any more.
+pub(crate) fn sleep_until_told(
+    growth: Option<&GrowthWatch>,
+    wakes: Option<&OwnedFd>,
+    output: Option<BorrowedFd<'_>>,
+    deadline: Deadline,
+) -> Result<ControlFlow<()>> {
+    // The net for filesystems that do not tell of changes, and for when watches are used up.
+    let is_told = growth.is_some() && wakes.is_some();
+    let look_again = Duration::from_millis(if is_told { 1000 } else { 50 });
+    let until = deadline.sooner(Deadline::after(look_again));
+    // Asked for nothing, poll(2) still tells that a pipe has lost its reader.
+    let output = output.map(|fd| PollFd::new(fd, PollFlags::empty()));
+    let told = [growth.map(GrowthWatch::as_fd), wakes.map(AsFd::as_fd)];
+    let told = told
+        .into_iter()
+        .flatten()
+        .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    let mut fds: Vec<_> = output.into_iter().chain(told).collect();
+    match poll(&mut fds, poll_timeout(until)) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(errno) => {
+            return Err(Error::Internal {
+                message: format!("poll: {errno}"),
+            });
+        }
+    }
+    let gone = |fd: &PollFd<'_>| {
+        fd.events() == PollFlags::empty() && fd.revents().is_some_and(|told| !told.is_empty())
+    };
+    Ok(if fds.first().is_some_and(gone) {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    })
 }

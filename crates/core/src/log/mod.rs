@@ -11,7 +11,7 @@ mod tail;
 
 pub(crate) use count::count_lines;
 pub(crate) use cursor::Cursor;
-pub(crate) use follow::GrowthWatch;
+pub(crate) use follow::{GrowthWatch, sleep_until_told};
 pub(crate) use line::{Line, LineReader, clip};
 pub(crate) use tail::last_line_starts;
 

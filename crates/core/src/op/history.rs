@@ -6,10 +6,9 @@
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
 use super::events::{Follow, Sink};
@@ -17,9 +16,11 @@ use super::logs::generation_of;
 use super::wait::{Vigil, has_writer, open_live};
 use crate::client::{find, not_found};
 use crate::clock::{Deadline, Timestamp};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::{EventData, Framer, read_journal};
-use crate::log::{self, Cursor, GrowthWatch, LineReader, count_lines, last_line_starts};
+use crate::log::{
+    self, Cursor, GrowthWatch, LineReader, count_lines, last_line_starts, sleep_until_told,
+};
 use crate::request::Logs;
 use crate::store::{Condition, Home, Observed, TaskDir};
 use crate::task::{FailReason, TaskId};
@@ -134,13 +135,8 @@ impl<'a> History<'a> {
                 return Ok(ControlFlow::Continue(()));
             }
             self.observed = observed;
-            let wakes = match vigil {
-                Some(vigil) => vigil.fd,
-                // The last word may still be on its way into the journal.
-                None => match open_live(&self.dir).filter(has_writer) {
-                    Some(live) => Some(live.into()),
-                    None => return self.drain(Part::UntilTerminal, sink),
-                },
+            let Some(vigil) = vigil else {
+                return self.drain(Part::UntilTerminal, sink);
             };
             if self.drain(Part::UntilTerminal, sink)?.is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -148,7 +144,7 @@ impl<'a> History<'a> {
             if self.terminal_given || deadline.has_passed() {
                 return Ok(ControlFlow::Continue(()));
             }
-            if sleep(growth.as_ref(), wakes.as_ref(), output, deadline)?.is_break() {
+            if sleep_until_told(growth.as_ref(), vigil.fd.as_ref(), output, deadline)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -156,12 +152,15 @@ impl<'a> History<'a> {
 
     /// Gives what has not been given yet.
     pub(super) fn drain(&mut self, part: Part, sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
+        let ended = self.observed.status().is_terminal();
+        if ended && !self.terminal_given {
+            self.await_last_word();
+        }
         let known = self.framer.journal_number();
         let mut entries: Vec<_> = read_journal(&self.dir)
             .into_iter()
             .filter(|entry| entry.generation == *self.framer.generation() && entry.number > known)
             .collect();
-        let ended = self.observed.status().is_terminal();
         // A later run may follow a terminal event of an earlier one; only the last one counts.
         let last_terminal = entries.iter().rposition(|entry| entry.event.is_terminal());
         if part == Part::UntilTerminal
@@ -203,6 +202,23 @@ impl<'a> History<'a> {
             return Ok(self.give_unrecorded_end(sink));
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// An end is on record a moment before it is in the journal; then the supervisor lets go of the
+    /// FIFO.
+    fn await_last_word(&self) {
+        let Some(live) = open_live(&self.dir) else {
+            return;
+        };
+        let patience = Deadline::after(Duration::from_secs(1));
+        while has_writer(&live) && !patience.has_passed() {
+            // Where poll(2) does not tell of the hang-up, has_writer does.
+            let moment = Deadline::after(Duration::from_millis(5));
+            let _ = poll(
+                &mut [PollFd::new(live.as_fd(), PollFlags::POLLIN)],
+                poll_timeout(moment),
+            );
+        }
     }
 
     /// The command writes from the moment when it is executed, which is a moment before that is on
@@ -265,41 +281,4 @@ impl<'a> History<'a> {
             None => ControlFlow::Continue(()),
         }
     }
-}
-
-/// Sleeps until there may be something to give; breaks when nobody reads `output` any more.
-fn sleep(
-    growth: Option<&GrowthWatch>,
-    wakes: Option<&OwnedFd>,
-    output: Option<BorrowedFd<'_>>,
-    deadline: Deadline,
-) -> Result<ControlFlow<()>> {
-    // The net for filesystems that do not tell of changes, and for when watches are used up.
-    let is_told = growth.is_some() && wakes.is_some();
-    let look_again = Duration::from_millis(if is_told { 1000 } else { 50 });
-    let until = deadline.sooner(Deadline::after(look_again));
-    // Asked for nothing, poll(2) still tells that a pipe has lost its reader.
-    let output = output.map(|fd| PollFd::new(fd, PollFlags::empty()));
-    let told = [growth.map(GrowthWatch::as_fd), wakes.map(AsFd::as_fd)];
-    let told = told
-        .into_iter()
-        .flatten()
-        .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-    let mut fds: Vec<_> = output.into_iter().chain(told).collect();
-    match poll(&mut fds, poll_timeout(until)) {
-        Ok(_) | Err(Errno::EINTR) => {}
-        Err(errno) => {
-            return Err(Error::Internal {
-                message: format!("poll: {errno}"),
-            });
-        }
-    }
-    let gone = |fd: &PollFd<'_>| {
-        fd.events() == PollFlags::empty() && fd.revents().is_some_and(|told| !told.is_empty())
-    };
-    Ok(if fds.first().is_some_and(gone) {
-        ControlFlow::Break(())
-    } else {
-        ControlFlow::Continue(())
-    })
 }

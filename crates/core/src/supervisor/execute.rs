@@ -70,6 +70,7 @@ impl Execution<'_> {
         self.ledger
             .allocate_end()
             .map_err(|error| record_failure(&error))?;
+        self.ledger.executing();
         let main = self.command().execute(&workdir, &log)?;
         // The record before what it replaces: a disk that is too full for it must not have cost
         // the earlier log and journal.

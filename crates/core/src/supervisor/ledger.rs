@@ -24,8 +24,8 @@ pub(crate) struct Ledger {
     pub record: TaskRecord,
     journal: Journal,
     end: Option<File>,
-    /// Set when this process executed the present run.
-    running_for: Option<Stopwatch>,
+    /// Set when this process executes the present run: since when.
+    executed: Option<(Timestamp, Stopwatch)>,
     live: Option<OwnedFd>,
 }
 
@@ -36,7 +36,7 @@ impl Ledger {
             record,
             journal,
             end: None,
-            running_for: None,
+            executed: None,
             live: Some(live),
         }
     }
@@ -51,11 +51,15 @@ impl Ledger {
         Ok(())
     }
 
+    /// The command is being executed: its time begins.
+    pub(crate) fn executing(&mut self) {
+        self.executed = Some((Timestamp::now(), Stopwatch::start()));
+    }
+
     /// The command has been executed. `log_offset`: how long its log was before.
     ///
     /// The journal first: a follower gives no line of a run before it has seen it begin.
     pub(crate) fn running(&mut self, main: ProcessIdentity, log_offset: u64) -> io::Result<()> {
-        self.running_for = Some(Stopwatch::start());
         let facts = &mut self.record.facts;
         facts.cleared = false;
         let started = EventData::Started {
@@ -63,9 +67,12 @@ impl Ledger {
             run: facts.run,
         };
         self.journal.append(&self.dir, facts, log_offset, started)?;
+        let (started_at, _) = self
+            .executed
+            .unwrap_or_else(|| (Timestamp::now(), Stopwatch::start()));
         self.write(TaskState::Running {
             main,
-            started_at: Timestamp::now(),
+            started_at,
             main_exit: None,
         })
     }
@@ -253,8 +260,8 @@ impl Ledger {
             return None;
         };
         let now = Timestamp::now();
-        let duration_ms = match self.running_for {
-            Some(watch) => watch.elapsed_ms(),
+        let duration_ms = match self.executed {
+            Some((_, watch)) => watch.elapsed_ms(),
             None => now.millis_since(started_at),
         };
         Some(RunSpan {
