@@ -33,7 +33,7 @@ fn dead_task(cli: &Cli, id: &str) -> Value {
 
 fn kill_and_await(pid: i32) {
     processes::send(pid, Signal::SIGKILL);
-    eventually(|| !processes::is_alive(pid), "it is dead");
+    eventually(|| processes::has_ended(pid), "it is dead");
 }
 
 /// The task as each command shows it, which must be the same everywhere.
@@ -216,7 +216,7 @@ fn stop_ends_strays_of_a_lost_task_whose_command_is_gone() {
     let task = lost_task(&cli, "a", ["daemon", "fork", "print", "forked", "hang"]);
     cli.await_line("a", "forked");
     kill_and_await(pid_of(&task));
-    assert_eq!(cli.processes().len(), 2, "the strays");
+    assert_eq!(cli.commands().len(), 2, "the strays");
     assert_eq!(
         end_of(&agreed(&cli, "a")),
         json!(["failed", null, null, "supervisor_lost"])
@@ -272,8 +272,8 @@ fn a_lost_task_can_be_restarted() {
     assert!(!processes::is_alive(pid_of(&before)));
     let second_run = || cli.log("a").matches("forked").count() == 2;
     eventually(second_run, "the log goes on");
-    // Supervisor, main, daemon and fork of this run; nothing of the one before.
-    assert_eq!(cli.processes().len(), 4);
+    // Main, daemon and fork of this run; nothing of the one before.
+    assert_eq!(cli.commands().len(), 3);
     assert_eq!(end_of(&cli.stop("a"))[2], "SIGTERM");
 }
 
@@ -316,7 +316,7 @@ fn a_start_of_a_lost_id_first_ends_its_strays() {
     cli.await_line("a", "forked");
     kill_and_await(pid_of(&task));
     cli.start(work("a", ["hang"]));
-    assert_eq!(cli.processes().len(), 2, "supervisor and command");
+    assert_eq!(cli.commands().len(), 1, "nothing older");
 }
 
 #[test]
@@ -351,7 +351,7 @@ fn ended_task_with_a_stray(cli: &Cli) {
     let directives = ["ignore", "TERM", "fork", "exit", "3"];
     cli.start_and_wait(with(work("a", directives), settings));
     cli.lose_supervisor("a");
-    assert_eq!(cli.processes().len(), 1, "the stray");
+    assert_eq!(cli.commands().len(), 1, "the stray");
 }
 
 #[test]

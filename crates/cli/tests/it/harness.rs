@@ -305,7 +305,7 @@ impl Cli {
     pub fn lose_supervisor(&self, id: &str) {
         let pid = self.supervisor(id);
         processes::send(pid, Signal::SIGKILL);
-        eventually(|| !processes::is_alive(pid), "the supervisor is dead");
+        eventually(|| processes::has_ended(pid), "the supervisor is dead");
     }
 
     /// Every living process of this test: supervisors, commands, what they forked, calls.
@@ -313,15 +313,28 @@ impl Cli {
         processes::of_test(self.folder.path(), &self.home)
     }
 
-    /// Asserts that no process of this test is left.
+    /// Those of them that tasks consist of. A supervisor whose work is done is no part of its
+    /// task: it has let go of everything and may still need a moment to leave.
+    pub fn commands(&self) -> Vec<i32> {
+        let mut all = self.processes();
+        all.retain(|&pid| {
+            processes::arguments(pid)
+                .get(1)
+                .is_none_or(|one| one != "__supervise")
+        });
+        all
+    }
+
+    /// Asserts that nothing of any task of this test is left, now; its supervisors leave.
     #[track_caller]
     pub fn assert_no_processes(&self) {
-        let left = self.processes();
+        let left = self.commands();
         let named: Vec<_> = left
             .iter()
             .map(|&pid| (pid, processes::arguments(pid)))
             .collect();
         assert!(left.is_empty(), "{named:?}");
+        self.await_no_processes();
     }
 
     /// Waits until no process of this test is left.

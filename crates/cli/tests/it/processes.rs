@@ -12,8 +12,13 @@ pub fn is_alive(pid: i32) -> bool {
     /// `PF_EXITING` of the kernel: none of its own instructions is executed any more.
     const EXITING: u64 = 4;
     let flags = stat_field(pid, 9).and_then(|flags| flags.parse::<u64>().ok());
-    let is_zombie = matches!(state(pid), None | Some('Z' | 'X'));
-    !is_zombie && flags.is_some_and(|flags| flags & EXITING == 0)
+    !has_ended(pid) && flags.is_some_and(|flags| flags & EXITING == 0)
+}
+
+/// Whether nothing is left of a process but perhaps its exit status: all of its locks and
+/// descriptors are released.
+pub fn has_ended(pid: i32) -> bool {
+    matches!(state(pid), None | Some('Z' | 'X'))
 }
 
 /// Whether a process sleeps in the kernel until something wakes it.

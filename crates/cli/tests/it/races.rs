@@ -50,7 +50,7 @@ fn of_many_starts_of_one_id_one_wins() {
             .filter(|verdict| *verdict == "TaskAlreadyRunning")
             .count();
         assert_eq!((won, refused), (1, 15), "fresh: {fresh}");
-        assert_eq!(cli.processes().len(), 2, "supervisor and command");
+        assert_eq!(cli.commands().len(), 1);
         // The second time the id belongs to a task that has ended.
         cli.stop("a");
     }

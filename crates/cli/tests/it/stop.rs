@@ -29,7 +29,7 @@ fn stop_asks_with_sigterm_and_tells_what_ended_it() {
     assert_eq!(end_of(&answer["task"]), end);
     assert!(!processes::is_alive(pid_of(&task)));
     assert_eq!(cli.task("a"), answer["task"]);
-    assert!(cli.processes().is_empty());
+    cli.assert_no_processes();
 }
 
 /// Starts a fixture that ends its preparations with `up` and hangs, and stops it.
@@ -39,8 +39,7 @@ fn stop_leaves_nothing_of<const N: usize>(directives: [&str; N], expected: usize
     words.extend(["print", "up", "hang"]);
     cli.start(json!({ "id": "a", "command": fixture(), "args": words }));
     cli.await_line("a", "up");
-    // The supervisor is one of them.
-    assert_eq!(cli.processes().len(), expected + 1);
+    assert_eq!(cli.commands().len(), expected);
     let stop = json!({ "id": "a", "grace_ms": 300 });
     let task = cli.run("stop").payload(stop).ok()["task"].take();
     cli.assert_no_processes();
@@ -320,7 +319,7 @@ fn stop_also_ends_what_an_ended_task_left_behind() {
     let directives = ["ignore", "TERM", "fork", "exit", "3"];
     let task = cli.start_and_wait(with(work("a", directives), stop_settings("TERM", LONG)));
     assert_eq!(task["status"], "exited");
-    assert!(!cli.processes().is_empty());
+    assert!(!cli.commands().is_empty());
     let stop = json!({ "id": "a", "grace_ms": 0 });
     let answer = cli.run("stop").payload(stop).ok();
     assert_eq!(end_of(&answer["task"]), json!(["exited", 3, null, null]));
@@ -333,11 +332,7 @@ fn a_new_start_waits_for_what_the_ended_task_left_behind() {
     let directives = ["ignore", "TERM", "fork", "exit", "3"];
     cli.start_and_wait(with(work("a", directives), stop_settings("TERM", 500)));
     cli.start(work("a", ["print", "new", "hang"]));
-    assert_eq!(
-        cli.processes().len(),
-        2,
-        "supervisor and command, nothing older"
-    );
+    assert_eq!(cli.commands().len(), 1, "nothing older");
 }
 
 /// A script that leaves a child which goes on until `go` is there, and exits 3 by itself.
@@ -408,9 +403,9 @@ fn an_orphan_that_dies_of_a_signal_without_a_name_is_not_the_last_one() {
         || cli.task("a")["pid"] == Value::Null,
         "the main process has ended",
     );
-    let before = cli.processes().len();
+    let before = cli.commands().len();
     cli.touch("die");
-    eventually(|| cli.processes().len() < before, "the orphan has died");
+    eventually(|| cli.commands().len() < before, "the orphan has died");
     assert_eq!(cli.task("a")["status"], "running");
     cli.touch("go");
     cli.wait("a");

@@ -17,8 +17,7 @@ use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 use super::ProcessStat;
 use crate::task::SignalNumber;
 
-/// Whether the end of every process of a tree is told to its supervisor by the kernel. Orphans
-/// become children of launchd here, so it is not: a supervisor looks again and again.
+/// Orphans become children of launchd here, so a supervisor looks again and again.
 pub(crate) const PROMPT_TREE_EXIT: bool = false;
 
 /// It does not here; select(2) alone would (golang/go#24164).
@@ -27,8 +26,7 @@ pub(crate) const POLL_TELLS_HANG_UP: bool = false;
 /// `ARG_MAX` of `<sys/syslimits.h>`, which the libc crate does not have.
 const ARGUMENTS_MAX: usize = 1 << 20;
 
-/// `struct kinfo_proc` of `<sys/sysctl.h>`, which the libc crate does not have: its size, and at
-/// which byte stand the start time (64 and 32 bits), the status (8), pid and parent (32 each).
+/// `struct kinfo_proc` of `<sys/sysctl.h>`, missing in libc: its size, and where its fields stand.
 mod kinfo_proc {
     pub(super) const SIZE: usize = 648;
     pub(super) const SECONDS: usize = 0;
@@ -202,14 +200,12 @@ pub(crate) fn runs_our_program_as(pid: i32, first_argument: &str) -> bool {
 /// What KERN_PROCARGS2 gives.
 fn arguments_of(pid: i32) -> Option<Vec<u8>> {
     let mut block = vec![0; ARGUMENTS_MAX];
-    let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid];
-    let filled = sysctl(&mut name, &mut block).ok()?;
+    let filled = sysctl(&mut [libc::CTL_KERN, libc::KERN_PROCARGS2, pid], &mut block).ok()?;
     block.truncate(filled);
     Some(block)
 }
 
-/// Its parts: the number of arguments, the path that was executed, NULs up to a word boundary,
-/// then the arguments and the environment, one after the other.
+/// Its parts: argument count, executed path, NULs up to a word, then arguments and environment.
 fn strings_in(block: &[u8]) -> Option<(&[u8], usize, impl Iterator<Item = &[u8]>)> {
     let (count, rest) = block.split_first_chunk()?;
     let count = usize::try_from(i32::from_ne_bytes(*count)).ok()?;

@@ -7,17 +7,21 @@
 mod answer;
 mod decode;
 mod logs;
+mod restart;
 mod select;
+mod shape;
 mod start;
 
 pub use answer::{
     BatchAnswer, BatchItem, BatchOutcome, Lifecycle, ListAnswer, StartAnswer, Target, TaskAnswer,
     WaitAnswer, WaitManyAnswer, WaitOutcome,
 };
-pub(crate) use decode::object_or_null;
-pub use decode::{MAX_PAYLOAD_BYTES, OneOrMany, decode, decode_batch, invalid, nearest};
+pub use decode::{MAX_PAYLOAD_BYTES, decode, decode_batch, invalid, nearest};
 pub use logs::{Artifact, Events, EventsAnswer, Logs, LogsAnswer, LogsReply, LogsWithArtifact};
-pub use select::{List, Restart, Selection, Status, Stop, Until, Wait, WaitMode};
+pub use restart::Restart;
+pub use select::{List, Selection, Status, Stop, Until, Wait, WaitMode};
+pub use shape::OneOrMany;
+pub(crate) use shape::object_or_null;
 pub use start::{IfRunning, Start};
 
 use schemars::JsonSchema;

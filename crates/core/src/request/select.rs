@@ -1,4 +1,4 @@
-//! `status`, `list`, `wait`, `stop`, `restart`: requests that name tasks.
+//! `status`, `list`, `wait`, `stop`: requests that name tasks.
 
 use std::path::PathBuf;
 
@@ -238,23 +238,6 @@ impl Request for Stop {
 
     fn check(&self) -> Result<()> {
         self.selection().map(|_| ())
-    }
-}
-
-/// Run a task's command again under the same id.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "RestartRequest")]
-pub struct Restart {
-    /// The task.
-    pub id: TaskId,
-}
-
-impl Request for Restart {
-    const COMMAND: &'static str = "restart";
-
-    fn task_id(&self) -> Option<&TaskId> {
-        Some(&self.id)
     }
 }
 

@@ -1,0 +1,24 @@
+//! `restart`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Request;
+use crate::task::TaskId;
+
+/// Run a task's command again under the same id.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RestartRequest")]
+pub struct Restart {
+    /// The task.
+    pub id: TaskId,
+}
+
+impl Request for Restart {
+    const COMMAND: &'static str = "restart";
+
+    fn task_id(&self) -> Option<&TaskId> {
+        Some(&self.id)
+    }
+}
