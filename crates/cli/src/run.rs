@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use background_tasks_core::op::{self, Follow, StartOptions, StopReply};
 use background_tasks_core::request::{self, BatchAnswer, WaitAnswer};
 use background_tasks_core::task::Task;
-use background_tasks_core::{Client, Result};
+use background_tasks_core::{Client, Result, allow_many_descriptors};
 use serde::Serialize;
 
 use crate::args::{Flags, Invocation, parse};
@@ -142,6 +142,7 @@ impl Call {
     }
 
     fn wait(self, request: &request::Wait) -> Result<u8> {
+        allow_many_descriptors();
         let answer = op::wait(&client()?, request, self.flags.deadline())?;
         Ok(self.waited(&answer))
     }
@@ -216,10 +217,13 @@ impl Call {
     /// `None` for one document; otherwise how long the stream goes on.
     fn follow(self) -> Option<Follow<'static>> {
         match (self.flags.follow, self.flags.stream) {
-            (true, _) => Some(Follow::On {
-                deadline: self.flags.follow_deadline(),
-                output: Some(print::output()),
-            }),
+            (true, _) => {
+                allow_many_descriptors();
+                Some(Follow::On {
+                    deadline: self.flags.follow_deadline(),
+                    output: Some(print::output()),
+                })
+            }
             (false, true) => Some(Follow::No),
             (false, false) => None,
         }

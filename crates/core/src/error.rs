@@ -129,6 +129,16 @@ pub enum Error {
         /// Where it stands.
         status: TaskStatus,
     },
+    /// The task has ended, or ended before it got where the caller wanted it.
+    #[error("{message}")]
+    TaskNotRunning {
+        /// What was wanted, and what became of it.
+        message: String,
+        /// What to do.
+        hint: &'static str,
+        /// The task as it is, its last lines, its cursor.
+        details: Map<String, Value>,
+    },
     /// A filter finds no task where one is needed.
     #[error("no task matches the filter")]
     NoneMatches,
@@ -219,15 +229,25 @@ impl Error {
         }
     }
 
-    /// The same error with one more fact; only requests that cannot be understood take any.
+    /// The same error with one more fact, where its kind takes any.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
-        if let Self::CommandInput { details, .. } | Self::TaskWaitTimedOut { details, .. } =
-            &mut self
+        if let Self::CommandInput { details, .. }
+        | Self::TaskWaitTimedOut { details, .. }
+        | Self::TaskNotRunning { details, .. } = &mut self
         {
             details.insert(key.to_owned(), value.into());
         }
         self
+    }
+
+    /// A task that has ended, or ended too early.
+    pub(crate) fn not_running(message: impl Into<String>, hint: &'static str) -> Self {
+        Self::TaskNotRunning {
+            message: message.into(),
+            hint,
+            details: Map::new(),
+        }
     }
 
     /// A wait whose time is over, with the task as it is.

@@ -265,6 +265,29 @@ fn a_task_that_a_task_started_survives_the_stop_of_the_outer_one() {
     assert_eq!(end_of(&cli.stop("inner"))[2], "SIGTERM");
 }
 
+/// What is orphaned below a supervisor becomes its child, so the outer one inherits this command.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_task_that_a_task_started_survives_the_loss_of_its_own_supervisor_as_well() {
+    let cli = Cli::new();
+    let inner = work("inner", ["fork", "hang"]);
+    cli.start(outer(&inner, json!({ "stop": { "grace_ms": 600_000 } })));
+    cli.await_line("outer", "started");
+    cli.lose_supervisor("inner");
+    let main = pid_of(&cli.task("inner"));
+    let heir = cli.supervisor("outer");
+    eventually(
+        || processes::parent(main) == heir,
+        "the outer one inherits it",
+    );
+    assert_eq!(cli.stop("outer")["reason"], "stop_requested");
+    let task = cli.task("inner");
+    assert_eq!(task["status"], "running");
+    assert_eq!(task["supervised"], false);
+    assert_eq!(cli.stop("inner")["status"], "killed");
+    cli.assert_no_processes();
+}
+
 #[test]
 fn a_task_that_a_task_started_is_not_its_leftover() {
     let cli = Cli::new();

@@ -27,8 +27,13 @@ fn verdict(outcome: Outcome) -> String {
         return "ok".to_owned();
     }
     let kind = text(&envelope["error"]["type"]);
-    let is_expected =
-        ["TaskAlreadyRunning", "TaskNotFound", "TaskWaitTimedOut"].contains(&kind.as_str());
+    let expected = [
+        "TaskAlreadyRunning",
+        "TaskNotFound",
+        "TaskNotRunning",
+        "TaskWaitTimedOut",
+    ];
+    let is_expected = expected.contains(&kind.as_str());
     assert!(is_expected, "{outcome:?}");
     kind
 }
@@ -240,7 +245,8 @@ fn hammering_one_task_leaves_it_in_order() {
                 for round in 0..ROUNDS {
                     let verb = verbs[(worker + round * (worker + 1)) % verbs.len()];
                     let verdict = verdict(call(verb).output());
-                    let may_fail = ["start", "wait"].contains(&verb);
+                    // A restart is given up when somebody stops the task before it gets there.
+                    let may_fail = ["start", "wait", "restart"].contains(&verb);
                     assert!(may_fail || verdict == "ok", "{verb}: {verdict}");
                 }
             });

@@ -316,3 +316,78 @@ fn restarts_at_the_same_time_all_happen() {
     assert_eq!(counts, [1, 2, 3, 4, 5]);
     assert_eq!(cli.commands().len(), 1);
 }
+
+/// A task that has been asked for a restart and takes its grace period of ten minutes.
+fn begin_slow_restart(cli: &Cli) -> crate::harness::Background {
+    let settings = json!({ "stop": { "grace_ms": 600_000 } });
+    cli.start(with(
+        work("a", ["ignore", "TERM", "print", "up", "hang"]),
+        settings,
+    ));
+    cli.await_line("a", "up");
+    let restarting = cli.run("restart").text("a").spawn();
+    eventually(
+        || {
+            let frames = cli.run("events").text("a").flags(["--stream"]).frames();
+            types(&frames).contains(&"task.stop_requested".to_owned())
+        },
+        "the present run is asked to end",
+    );
+    restarting
+}
+
+#[test]
+fn a_stop_does_not_wait_for_the_restart_that_it_interrupts() {
+    let cli = Cli::new();
+    let restarting = begin_slow_restart(&cli);
+    assert_eq!(cli.task("a")["supervised"], true);
+    let stop = json!({ "id": "a", "grace_ms": 0 });
+    let stopped = cli.run("stop").payload(stop).ok()["task"].take();
+    assert_eq!(
+        end_of(&stopped),
+        json!(["killed", null, "SIGKILL", "stop_requested"])
+    );
+    let error = restarting.finish().err("TaskNotRunning");
+    assert_eq!(error["details"]["task"]["status"], "killed");
+    assert_eq!(error["details"]["retryable"], false);
+    assert_eq!(end_of(&cli.task("a")), end_of(&stopped));
+    assert_eq!(cli.task("a")["run"], 1);
+    cli.await_no_supervisor("a");
+    cli.assert_no_processes();
+    assert_eq!(restart(&cli, "a")["status"], "running");
+}
+
+#[test]
+fn a_restart_behind_another_takes_its_turn() {
+    let cli = Cli::new();
+    let first = begin_slow_restart(&cli);
+    let second = cli.run("restart").text("a").spawn();
+    let main = pid_of(&cli.task("a"));
+    processes::send(main, nix::sys::signal::Signal::SIGKILL);
+    assert_eq!(first.finish().ok()["task"]["run"], 2);
+    cli.await_line("a", "up");
+    // The second asks the second run, which ignores it as well.
+    let again = pid_of(&cli.task("a"));
+    processes::send(again, nix::sys::signal::Signal::SIGKILL);
+    assert_eq!(second.finish().ok()["task"]["run"], 3);
+    cli.run("stop")
+        .payload(json!({ "id": "a", "grace_ms": 0 }))
+        .ok();
+    cli.assert_no_processes();
+}
+
+#[test]
+fn a_start_over_a_pending_restart_finds_the_task_running() {
+    let cli = Cli::new();
+    let restarting = begin_slow_restart(&cli);
+    cli.run("start")
+        .payload(work("a", ["exit", "0"]))
+        .err("TaskAlreadyRunning");
+    restarting.kill();
+    // The restart goes on without its caller.
+    processes::send(pid_of(&cli.task("a")), nix::sys::signal::Signal::SIGKILL);
+    eventually(|| cli.task("a")["run"] == 2, "the next run begins");
+    cli.run("stop")
+        .payload(json!({ "id": "a", "grace_ms": 0 }))
+        .ok();
+}

@@ -36,6 +36,7 @@ impl Error {
             Self::TaskNotFound { .. } | Self::NoneMatches => ErrorKind::TaskNotFound,
             Self::TaskAlreadyRunning { .. } => ErrorKind::TaskAlreadyRunning,
             Self::TaskWaitTimedOut { .. } => ErrorKind::TaskWaitTimedOut,
+            Self::TaskNotRunning { .. } => ErrorKind::TaskNotRunning,
             Self::SpawnFailed { .. } => ErrorKind::SpawnFailed,
             Self::Store { .. } => ErrorKind::StoreError,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
@@ -73,7 +74,9 @@ impl Error {
             Self::TaskAlreadyRunning { id, .. } => format!(
                 "Stop it first, choose another id, or start with \"if_running\": \"reuse\" or \"restart\"; status {id} shows it."
             ),
-            Self::TaskWaitTimedOut { hint, .. } => (*hint).to_owned(),
+            Self::TaskWaitTimedOut { hint, .. } | Self::TaskNotRunning { hint, .. } => {
+                (*hint).to_owned()
+            }
             Self::NoneMatches => "Run list to see what there is.".to_owned(),
             Self::SpawnFailed { step, errno, .. } => spawn_hint(*step, *errno).to_owned(),
             Self::Internal { .. } => {
@@ -86,9 +89,9 @@ impl Error {
     /// Everything that `error.details` holds in an envelope, `hint` and `retryable` included.
     pub fn details(&self) -> Map<String, Value> {
         let mut all = match self {
-            Self::CommandInput { details, .. } | Self::TaskWaitTimedOut { details, .. } => {
-                details.clone()
-            }
+            Self::CommandInput { details, .. }
+            | Self::TaskWaitTimedOut { details, .. }
+            | Self::TaskNotRunning { details, .. } => details.clone(),
             Self::TaskNotFound { id } => object(json!({ "id": id })),
             Self::TaskAlreadyRunning { id, status } => {
                 object(json!({ "id": id, "status": status }))

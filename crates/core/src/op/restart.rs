@@ -5,7 +5,7 @@
 
 use super::in_parallel;
 use super::settle::Settled;
-use crate::client::Client;
+use crate::client::{Client, find};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::request::{BatchAnswer, Restart, Target, TaskAnswer};
@@ -35,6 +35,7 @@ pub fn restart_many(
 ///
 /// # Errors
 /// [`Error::TaskNotFound`]; [`Error::SpawnFailed`]; [`Error::Store`] when its record is damaged;
+/// [`Error::TaskNotRunning`] when somebody stops the task before the next run begins;
 /// [`Error::TaskWaitTimedOut`] when the present run has not ended by the deadline (the restart
 /// goes on).
 pub fn restart(client: &Client, request: &Restart, deadline: Deadline) -> Result<TaskAnswer> {
@@ -47,8 +48,16 @@ pub fn restart(client: &Client, request: &Restart, deadline: Deadline) -> Result
         client.supervisor(),
         &task.lock,
     )?;
+    // The successor has its own copy of the lock, and lets go of it once it has asked the present
+    // supervisor to make way: others may stop the task while that takes its time.
+    drop(task);
     record.facts = pending.wait(deadline).map_err(|error| match error {
-        Error::TaskWaitTimedOut { .. } => error.with_task(&task.observed.task()),
+        Error::TaskWaitTimedOut { .. } | Error::TaskNotRunning { .. } => {
+            match find(&home, &request.id) {
+                Ok(observed) => error.with_task(&observed.task()),
+                Err(_) => error,
+            }
+        }
         other => other,
     })?;
     Ok(TaskAnswer::of(Task::of(

@@ -12,8 +12,8 @@ use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::process::{self, send_while};
 use crate::store::{
-    Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TASKS, TaskDir, Verb, Want,
-    first_marked, observe_settled,
+    Candidacy, Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TASKS, TaskDir, Verb,
+    Want, first_marked, observe_settled,
 };
 use crate::supervisor::{Errand, ID_VARIABLE, Launch, LaunchTask};
 use crate::task::{Facts, SignalNumber, StopSettings, TaskId, TaskRecord};
@@ -29,12 +29,38 @@ pub(super) struct Settled<'a> {
 }
 
 impl<'a> Settled<'a> {
-    /// Takes the lock of a task that must exist.
+    /// Takes the lock of a task that must exist, and that no restart is about to change.
     ///
     /// # Errors
     /// [`Error::TaskNotFound`]; [`Error::TaskWaitTimedOut`] when others change it for so long;
     /// [`Error::Unsupported`] when a newer build wrote it or its supervisor is out of reach.
     pub(super) fn take(home: &'a Home, id: &'a TaskId, deadline: Deadline) -> Result<Self> {
+        loop {
+            let task = Self::take_at_once(home, id, deadline)?;
+            match task.unless_being_restarted(deadline)? {
+                Some(task) => return Ok(task),
+                None => continue,
+            }
+        }
+    }
+
+    /// The same, but also while a restart waits for the present run to end: a stop has to reach
+    /// that run.
+    pub(super) fn take_to_stop(home: &'a Home, id: &'a TaskId, deadline: Deadline) -> Result<Self> {
+        loop {
+            let task = Self::take_at_once(home, id, deadline)?;
+            let successor = successor(home, id, &task.dir)?;
+            let present = holder(home, id, &task.dir)?;
+            if present != Holder::Nobody && present != successor {
+                return Ok(task);
+            }
+            if let Some(task) = task.unless_being_restarted(deadline)? {
+                return Ok(task);
+            }
+        }
+    }
+
+    fn take_at_once(home: &'a Home, id: &'a TaskId, deadline: Deadline) -> Result<Self> {
         // Asked first without the lock, so that a wrong id leaves no lock file behind.
         home.task_dir(id)?.ok_or_else(|| not_found(id))?;
         let lock = ShortLock::take(home, id, deadline)?;
@@ -50,6 +76,26 @@ impl<'a> Settled<'a> {
             lock,
             observed,
         })
+    }
+
+    /// Lets go of a task that a successor is about to run, and waits until it does; what was
+    /// observed is out of date then.
+    pub(super) fn unless_being_restarted(self, deadline: Deadline) -> Result<Option<Self>> {
+        let Self { home, id, .. } = self;
+        match successor(home, id, &self.dir)? {
+            Holder::Nobody => return Ok(Some(self)),
+            Holder::Elsewhere => return Err(out_of_reach(id)),
+            Holder::Supervisor(_) => {}
+        }
+        let Self { dir, lock, .. } = self;
+        drop(lock);
+        let settled = Candidacy::wait_until_settled(&dir, deadline)
+            .map_err(|error| lock_error(home, id, error))?;
+        if settled {
+            Ok(None)
+        } else {
+            Err(Error::busy(id))
+        }
     }
 
     /// Who supervises it, as far as we can reach.
@@ -149,8 +195,15 @@ impl<'a> Settled<'a> {
 }
 
 fn holder(home: &Home, id: &TaskId, dir: &TaskDir) -> Result<Holder> {
-    SupervisorLock::holder(dir)
-        .map_err(|error| home.error("ask for the lock of", &format!("{TASKS}/{id}"), error))
+    SupervisorLock::holder(dir).map_err(|error| lock_error(home, id, error))
+}
+
+fn successor(home: &Home, id: &TaskId, dir: &TaskDir) -> Result<Holder> {
+    Candidacy::holder(dir).map_err(|error| lock_error(home, id, error))
+}
+
+fn lock_error(home: &Home, id: &TaskId, error: std::io::Error) -> Error {
+    home.error("ask for the lock of", &format!("{TASKS}/{id}"), error)
 }
 
 fn out_of_reach(id: &TaskId) -> Error {

@@ -176,7 +176,7 @@ fn begin_named(
             return new.launch(spec, submitted_at, None);
         };
         let dir = home.task_dir(id)?.ok_or_else(|| taken(home, id))?;
-        let task = Settled {
+        let mut task = Settled {
             home,
             id,
             dir,
@@ -187,6 +187,12 @@ fn begin_named(
             task.observed.record()?;
         }
         let status = task.observed.status();
+        if status.is_terminal() {
+            let Some(settled) = task.unless_being_restarted(deadline)? else {
+                continue;
+            };
+            task = settled;
+        }
         let damaged_but_watched =
             task.observed.condition == Condition::Unreadable && task.supervisor()?.is_some();
         if !status.is_terminal() || damaged_but_watched {
@@ -213,9 +219,13 @@ fn begin_named(
             let stop = task.observed.record()?.spec.stop;
             task.adopt_and_stop(client, stop, deadline)?;
         } else {
-            // The supervisor of the ended task may be busy with leftovers for a while.
-            task.supervisor()?;
-            await_unsupervised(home, id, &task.dir, deadline)?;
+            if task.supervisor()?.is_some() {
+                // The supervisor of the ended task may be busy with leftovers for a while.
+                let Settled { dir, lock, .. } = task;
+                drop(lock);
+                await_unsupervised(home, id, &dir, deadline)?;
+                continue;
+            }
             let previous = match task.observed.record() {
                 Ok(record) => encode_record(record).unwrap_or_default(),
                 Err(_) => read_all(task.dir.as_fd(), file::RECORD).unwrap_or_default(),

@@ -106,7 +106,7 @@ pub(super) fn end_processes(
 ) -> Result<()> {
     let mut meant = None;
     loop {
-        let task = Settled::take(home, id, deadline)?;
+        let task = Settled::take_to_stop(home, id, deadline)?;
         let record = task.observed.record().ok();
         // A later run or generation was begun by someone else, after what was to end had ended.
         let run = record.map(|record| (record.facts.generation.clone(), record.facts.run));

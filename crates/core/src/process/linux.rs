@@ -1,10 +1,11 @@
 //! Linux: `/proc`, pidfds, subreaper. See `proc(5)`, `pidfd_open(2)`, `prctl(2)`.
 #![allow(unsafe_code, reason = "system calls that no crate in use wraps")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -99,6 +100,21 @@ pub(crate) fn environment_holds(pid: i32, variable: &str) -> bool {
     fs::read(format!("/proc/{pid}/environ")).is_ok_and(|all| {
         all.split(|&byte| byte == 0)
             .any(|one| one == variable.as_bytes())
+    })
+}
+
+/// The values that these variables had when the process was executed.
+pub(crate) fn environment_values<const N: usize>(
+    pid: i32,
+    names: [&str; N],
+) -> [Option<OsString>; N] {
+    let all = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    names.map(|name| {
+        let value = |one: &[u8]| {
+            let rest = one.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            Some(OsString::from_vec(rest.to_vec()))
+        };
+        all.split(|&byte| byte == 0).find_map(value)
     })
 }
 

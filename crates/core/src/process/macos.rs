@@ -185,6 +185,21 @@ pub(crate) fn environment_holds(pid: i32, variable: &str) -> bool {
         })
 }
 
+/// The values that these variables had when the process was executed.
+pub(crate) fn environment_values<const N: usize>(
+    pid: i32,
+    names: [&str; N],
+) -> [Option<OsString>; N] {
+    let block = arguments_of(pid);
+    names.map(|name| {
+        let (_, count, all) = block.as_deref().and_then(strings_in)?;
+        all.skip(count).find_map(|one| {
+            let rest = one.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            Some(OsString::from_vec(rest.to_vec()))
+        })
+    })
+}
+
 /// Whether the process was executed from our very program's file with `first_argument`.
 pub(crate) fn runs_our_program_as(pid: i32, first_argument: &str) -> bool {
     let block = arguments_of(pid);

@@ -5,6 +5,7 @@
 mod alive;
 mod arena;
 mod entry;
+mod limit;
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
 mod os;
@@ -17,12 +18,13 @@ mod spawn;
 
 pub use arena::Arena;
 pub use entry::{Arguments, prepare_process};
+pub use limit::allow_many_descriptors;
 
 pub(crate) use alive::{identify, identify_child, is_alive};
 pub(crate) use os::{
     POLL_TELLS_HANG_UP, PROMPT_TREE_EXIT, all_pids, become_subreaper, boot_id, children,
-    close_descriptors_from, environment_holds, exit_watch, parent_and_session, runs_our_program_as,
-    set_title, working_directory,
+    close_descriptors_from, environment_holds, environment_values, exit_watch, parent_and_session,
+    runs_our_program_as, set_title, working_directory,
 };
 pub(crate) use reap::{Reaped, reap, reap_waiting};
 pub(crate) use signal::{send, send_while};

@@ -7,7 +7,7 @@
 //!   others too.
 //! * The **supervisor lock**, `tasks/<id>/supervisor.lock`: a POSIX record lock (fcntl(2)), held
 //!   by the supervisor for as long as it lives. The kernel tells whose it is, and releases it
-//!   whatever way the process ends.
+//!   whatever way the process ends. Its second byte is the place of a successor that waits.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
@@ -112,14 +112,20 @@ fn open_lock(home: &Home, name: &str) -> std::result::Result<File, Errno> {
     )?))
 }
 
-/// flock(2) knows no time limit, so a thread waits for it. When the time is over the thread is
-/// left behind: it ends with the process, or lets go at once when it gets the lock after all.
 fn wait_for_lock(file: File, deadline: Deadline) -> io::Result<Option<File>> {
+    wait_in_thread(deadline, move || file.lock().map(|()| file))
+}
+
+/// Waiting for a lock knows no time limit, so a thread does it. When the time is over the thread
+/// is left behind: it ends with the process, or lets go at once when it gets the lock after all.
+fn wait_in_thread<T: Send + 'static>(
+    deadline: Deadline,
+    wait: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<Option<T>> {
     let (answer, taken) = mpsc::channel();
-    std::thread::spawn(move || {
-        let locked = file.lock().map(|()| file);
-        let _ = answer.send(locked);
-    });
+    std::thread::Builder::new().spawn(move || {
+        let _ = answer.send(wait());
+    })?;
     let received = match deadline.remaining() {
         Some(left) => taken.recv_timeout(left).ok(),
         None => taken.recv().ok(),
@@ -133,7 +139,16 @@ fn wait_for_lock(file: File, deadline: Deadline) -> io::Result<Option<File>> {
 /// is opened exactly once and never given away.
 #[derive(Debug)]
 pub(crate) struct SupervisorLock {
-    _file: File,
+    file: File,
+}
+
+/// The place of the one that will hold the supervisor lock next: a second byte of the same file.
+///
+/// A successor may have to wait for its predecessor's grace period. It lets go of the short lock
+/// once it has this, so that others can still change the task meanwhile.
+#[derive(Debug)]
+pub(crate) struct Candidacy {
+    file: File,
 }
 
 /// Who holds a supervisor lock.
@@ -147,60 +162,129 @@ pub(crate) enum Holder {
     Elsewhere,
 }
 
+/// The byte of the lock file that stands for the supervisor.
+const SUPERVISOR: libc::off_t = 0;
+/// The byte that stands for its successor.
+const SUCCESSOR: libc::off_t = 1;
+
+impl Candidacy {
+    /// Becomes the successor of the present supervisor.
+    pub(crate) fn declare(dir: &TaskDir) -> io::Result<Self> {
+        let file = open_supervisor_lock(dir)?;
+        wait_for_record_lock(&file, F_WRLCK, SUCCESSOR)?;
+        Ok(Self { file })
+    }
+
+    /// Who is to be succeeded. Asked through our own descriptor: opening and closing another would
+    /// drop our place.
+    pub(crate) fn predecessor(&self) -> io::Result<Holder> {
+        holder_in(&self.file, SUPERVISOR)
+    }
+
+    /// Takes the supervisor lock, waiting for its present holder to end. The place of the
+    /// successor is kept until [`SupervisorLock::settle`].
+    pub(crate) fn succeed(self) -> io::Result<SupervisorLock> {
+        wait_for_record_lock(&self.file, F_WRLCK, SUPERVISOR)?;
+        Ok(SupervisorLock { file: self.file })
+    }
+
+    /// Who is waiting to become the supervisor. Not to be asked by a supervisor about its own.
+    pub(crate) fn holder(dir: &TaskDir) -> io::Result<Holder> {
+        holder_of(dir, SUCCESSOR)
+    }
+
+    /// Waits until nobody is about to become the supervisor; `false` when the deadline passes.
+    pub(crate) fn wait_until_settled(dir: &TaskDir, deadline: Deadline) -> io::Result<bool> {
+        let file = open_supervisor_lock(dir)?;
+        // A shared lock, released with the file: several may wait, and nobody takes them for
+        // successors.
+        wait_in_thread(deadline, move || {
+            wait_for_record_lock(&file, F_RDLCK, SUCCESSOR)
+        })
+        .map(|settled| settled.is_some())
+    }
+}
+
 impl SupervisorLock {
     /// Takes the lock, waiting for its present holder to end.
     pub(crate) fn take(dir: &TaskDir) -> io::Result<Self> {
-        let flags = OFlag::O_RDWR
-            | OFlag::O_CREAT
-            | OFlag::O_CLOEXEC
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_NONBLOCK;
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        let file = File::from(openat(dir, file::SUPERVISOR_LOCK, flags, mode)?);
-        let whole = write_lock();
-        loop {
-            match fcntl(&file, FcntlArg::F_SETLKW(&whole)) {
-                Ok(_) => return Ok(Self { _file: file }),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
+        let file = open_supervisor_lock(dir)?;
+        wait_for_record_lock(&file, F_WRLCK, SUPERVISOR)?;
+        Ok(Self { file })
+    }
+
+    /// Gives up the place of the successor: from here on others may change the task.
+    pub(crate) fn settle(&self) -> io::Result<()> {
+        fcntl(
+            &self.file,
+            FcntlArg::F_SETLK(&record_lock(F_UNLCK, SUCCESSOR)),
+        )?;
+        Ok(())
     }
 
     /// Who holds the lock of a task's folder. Not to be asked by a supervisor about its own.
     pub(crate) fn holder(dir: &TaskDir) -> io::Result<Holder> {
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let file = match openat(dir, file::SUPERVISOR_LOCK, flags, Mode::empty()) {
-            Ok(fd) => File::from(fd),
-            Err(Errno::ENOENT) => return Ok(Holder::Nobody),
-            Err(errno) => return Err(errno.into()),
-        };
-        let mut asked = write_lock();
-        fcntl(&file, FcntlArg::F_GETLK(&mut asked))?;
-        Ok(if asked.l_type == libc::F_UNLCK as libc::c_short {
-            Holder::Nobody
-        } else if asked.l_pid > 1 {
-            Holder::Supervisor(asked.l_pid)
-        } else {
-            Holder::Elsewhere
-        })
+        holder_of(dir, SUPERVISOR)
     }
+}
+
+const F_RDLCK: libc::c_short = libc::F_RDLCK as libc::c_short;
+const F_WRLCK: libc::c_short = libc::F_WRLCK as libc::c_short;
+const F_UNLCK: libc::c_short = libc::F_UNLCK as libc::c_short;
+
+fn open_supervisor_lock(dir: &TaskDir) -> io::Result<File> {
+    let flags =
+        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    Ok(File::from(openat(dir, file::SUPERVISOR_LOCK, flags, mode)?))
+}
+
+fn wait_for_record_lock(file: &File, kind: libc::c_short, byte: libc::off_t) -> io::Result<()> {
+    loop {
+        match fcntl(file, FcntlArg::F_SETLKW(&record_lock(kind, byte))) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+fn holder_of(dir: &TaskDir, byte: libc::off_t) -> io::Result<Holder> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = match openat(dir, file::SUPERVISOR_LOCK, flags, Mode::empty()) {
+        Ok(fd) => File::from(fd),
+        Err(Errno::ENOENT) => return Ok(Holder::Nobody),
+        Err(errno) => return Err(errno.into()),
+    };
+    holder_in(&file, byte)
+}
+
+fn holder_in(file: &File, byte: libc::off_t) -> io::Result<Holder> {
+    // Asked as a reader: those who only wait have shared locks and do not count.
+    let mut asked = record_lock(F_RDLCK, byte);
+    fcntl(file, FcntlArg::F_GETLK(&mut asked))?;
+    Ok(if asked.l_type == F_UNLCK {
+        Holder::Nobody
+    } else if asked.l_pid > 1 {
+        Holder::Supervisor(asked.l_pid)
+    } else {
+        Holder::Elsewhere
+    })
 }
 
 /// Whether a filesystem knows record locks, tried on a file that nobody else uses.
 pub(crate) fn try_record_lock(file: &File) -> io::Result<()> {
-    fcntl(file, FcntlArg::F_SETLK(&write_lock()))?;
+    fcntl(file, FcntlArg::F_SETLK(&record_lock(F_WRLCK, SUPERVISOR)))?;
     Ok(())
 }
 
-/// On the whole file.
-fn write_lock() -> libc::flock {
+fn record_lock(kind: libc::c_short, byte: libc::off_t) -> libc::flock {
     // Built field by field: its layout differs between systems.
     libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
+        l_type: kind,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
+        l_start: byte,
+        l_len: 1,
         l_pid: 0,
     }
 }

@@ -37,7 +37,7 @@ pub(crate) use end::EndRecord;
 pub(crate) use fifo::make_fifo;
 pub(crate) use format::{create_new, is_regular, read_all, stat};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
-pub(crate) use lock::{Holder, ShortLock, SupervisorLock, try_record_lock};
+pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
 pub(crate) use remove::remove_task;
 pub(crate) use task_dir::{TaskDir, encode_record, file};

@@ -6,14 +6,17 @@
 //!
 //! 1. read the record: it says `starting` or `running`;
 //! 2. the supervisor lock is free;
-//! 3. the short lock is free (a new supervisor holds it until it has the other);
+//! 3. the short lock is free (a new supervisor holds it until it has the other), and then the
+//!    successor's place (a successor lets go of the short lock once it has that);
 //! 4. the supervisor lock is still free;
 //! 5. the record still has the same revision. Otherwise start over.
 
 use super::derive::{ended_by_itself, failed, first_marked};
 use super::format::ReadFailure;
 use super::observed::Unreadable;
-use super::{Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TaskDir, file};
+use super::{
+    Candidacy, Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TaskDir, file,
+};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -142,15 +145,14 @@ impl Observer<'_> {
             }
             Holder::Nobody => {}
         }
-        if !self.changer {
-            if !ShortLock::is_free(self.home, self.id)? {
-                return Ok(self
-                    .unchanged(dir, &record)
-                    .then(|| self.readable(record, Condition::Changing)));
-            }
-            if self.holder(dir)? != Holder::Nobody {
-                return Ok(None);
-            }
+        let is_changing = !self.changer && !ShortLock::is_free(self.home, self.id)?;
+        if is_changing || self.successor(dir)? != Holder::Nobody {
+            return Ok(self
+                .unchanged(dir, &record)
+                .then(|| self.readable(record, Condition::Changing)));
+        }
+        if self.holder(dir)? != Holder::Nobody {
+            return Ok(None);
         }
         if !self.unchanged(dir, &record) {
             return Ok(None);
@@ -160,10 +162,16 @@ impl Observer<'_> {
     }
 
     fn holder(&self, dir: &TaskDir) -> Result<Holder> {
-        SupervisorLock::holder(dir).map_err(|error| {
-            self.home
-                .error("ask for the lock of", &format!("tasks/{}", self.id), error)
-        })
+        SupervisorLock::holder(dir).map_err(|error| self.lock_error(error))
+    }
+
+    fn successor(&self, dir: &TaskDir) -> Result<Holder> {
+        Candidacy::holder(dir).map_err(|error| self.lock_error(error))
+    }
+
+    fn lock_error(&self, error: std::io::Error) -> Error {
+        let name = format!("tasks/{}", self.id);
+        self.home.error("ask for the lock of", &name, error)
     }
 
     /// A valid end of this very run outranks the record: on a full disk only the end is written.

@@ -53,7 +53,12 @@ impl Want {
 
     /// Whether it speaks of this very run; a wish for another is ignored.
     pub(crate) fn is_for(&self, facts: &Facts) -> bool {
-        self.generation == facts.generation && self.run == facts.run
+        self.is_of(&facts.generation, facts.run)
+    }
+
+    /// The same, for a run that may be over.
+    pub(crate) fn is_of(&self, generation: &Generation, run: u32) -> bool {
+        self.generation == *generation && self.run == run
     }
 }
 

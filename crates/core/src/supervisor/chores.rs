@@ -38,7 +38,8 @@ impl<'a> Chores<'a> {
         signals: &'a mut Signals,
         main: ProcessIdentity,
     ) -> Self {
-        Self::new(ledger, signals, Tree::own(main), Some(main), State::Running)
+        let tree = Tree::own(main, &ledger.record.facts.run_token);
+        Self::new(ledger, signals, tree, Some(main), State::Running)
     }
 
     /// For a run whose supervisor is lost.

@@ -49,9 +49,7 @@ fn supervise(folder: &Path, errand: Errand, handed: HandedOver) -> i32 {
         live,
     } = handed;
     let mut handshake = Some(handshake);
-    let begun = Supervisor::begin(folder, errand, live, &mut handshake);
-    // Only now may others change the task: its state is settled.
-    drop(short_lock);
+    let begun = Supervisor::begin(folder, errand, live, short_lock, &mut handshake);
     match begun {
         Ok(Some(mut supervisor)) => match supervisor.see_through() {
             Ok(()) => 0,

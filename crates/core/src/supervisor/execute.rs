@@ -16,7 +16,7 @@ use super::tree::Tree;
 use crate::error::SpawnStep;
 use crate::process::{self, Reaped};
 use crate::store::{Home, file};
-use crate::task::ProcessIdentity;
+use crate::task::{ProcessIdentity, RunToken};
 
 /// What is to be undone when the command cannot be executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Execution<'_> {
         // The record before what it replaces: a disk that is too full for it must not have cost
         // the earlier log and journal.
         if let Err(error) = self.ledger.running(main, log_offset) {
-            end_unrecorded(main);
+            end_unrecorded(main, &self.ledger.record.facts.run_token);
             return Err(record_failure(&error));
         }
         let placed = match source {
@@ -83,7 +83,7 @@ impl Execution<'_> {
             LogSource::Present => Ok(()),
         };
         if let Err(error) = placed.and_then(|()| self.ledger.settled()) {
-            end_unrecorded(main);
+            end_unrecorded(main, &self.ledger.record.facts.run_token);
             return Err(self.log_failure(&error));
         }
         Ok(main)
@@ -154,8 +154,8 @@ fn record_failure(error: &io::Error) -> SpawnFailure {
 
 /// Ends a command that was executed but could not be put on record: nothing could tell of it
 /// later, so better not at all.
-fn end_unrecorded(main: ProcessIdentity) {
-    let tree = Tree::own(main);
+fn end_unrecorded(main: ProcessIdentity, token: &RunToken) {
+    let tree = Tree::own(main, token);
     while !tree.is_gone() {
         tree.kill();
         if process::reap_waiting() == Reaped::NoChild {

@@ -19,6 +19,8 @@ use crate::wait::poll_timeout;
 pub(crate) enum Answer {
     /// The command has been executed (or the task adopted), and these facts are on record.
     Ready(Box<Facts>),
+    /// It was to begin the next run, but the task was stopped while it waited for the one before.
+    Stopped,
     /// It could not be; what the launch had made is gone again.
     Failed(SpawnFailure),
 }

@@ -154,11 +154,17 @@ impl Pending {
     ///
     /// # Errors
     /// [`Error::SpawnFailed`] as the supervisor told it (what it had made is gone again);
+    /// [`Error::TaskNotRunning`] when the task was stopped before the next run began;
     /// [`Error::TaskWaitTimedOut`] when it has not answered by the deadline.
     pub(crate) fn wait(self, deadline: Deadline) -> Result<Facts> {
         let id = self.id;
         match handshake::hear(self.answer, deadline) {
             Ok(Some(Answer::Ready(facts))) => Ok(*facts),
+            Ok(Some(Answer::Stopped)) => Err(Error::not_running(
+                format!("{id} was stopped while its restart waited for the present run to end"),
+                "Somebody stopped it on purpose; start or restart it if it should run after all.",
+            )
+            .with("id", id.to_string())),
             Ok(Some(Answer::Failed(failure))) => Err(Error::SpawnFailed {
                 id,
                 step: failure.step,

@@ -23,6 +23,7 @@ mod log_file;
 mod machine;
 mod run;
 mod signals;
+mod succession;
 mod tree;
 
 pub use entry::{take_over, take_over_with};

@@ -13,11 +13,12 @@ use super::launch::home_of;
 use super::ledger::Ledger;
 use super::machine::Event;
 use super::signals::Signals;
+use super::succession::{Asked, ask_predecessor};
 use crate::clock::Deadline;
 use crate::event::Journal;
-use crate::process::{self, send_while};
-use crate::store::{Holder, Home, SupervisorLock, TaskDir, Verb, Want, failed, file, first_marked};
-use crate::task::{FailReason, ProcessIdentity, SignalNumber, TaskRecord, TaskState};
+use crate::process;
+use crate::store::{Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked};
+use crate::task::{FailReason, ProcessIdentity, TaskRecord, TaskState};
 
 /// This process, in charge of one task.
 pub(super) struct Supervisor {
@@ -26,7 +27,7 @@ pub(super) struct Supervisor {
     signals: Signals,
     main: Option<ProcessIdentity>,
     /// Held until this process ends.
-    _lock: SupervisorLock,
+    lock: SupervisorLock,
 }
 
 impl Supervisor {
@@ -35,8 +36,10 @@ impl Supervisor {
         folder: &Path,
         errand: Errand,
         live: OwnedFd,
+        short_lock: OwnedFd,
         handshake: &mut Option<OwnedFd>,
     ) -> io::Result<Option<Self>> {
+        let mut short_lock = Some(short_lock);
         let home_path = home_of(folder).ok_or(io::ErrorKind::InvalidInput)?;
         let home = Home::open_existing(home_path)
             .map_err(|error| io::Error::other(error.to_string()))?
@@ -44,11 +47,16 @@ impl Supervisor {
         let dir = TaskDir::open_current()?;
         // Before the lock: whoever sees the lock may send a signal.
         let signals = Signals::open()?;
-        let asked_of = match errand {
-            Errand::Restart => ask_predecessor(&dir)?,
-            Errand::Start | Errand::Adopt => None,
+        let (asked, lock) = match errand {
+            Errand::Start | Errand::Adopt => (None, SupervisorLock::take(&dir)?),
+            Errand::Restart => {
+                let candidacy = Candidacy::declare(&dir)?;
+                let asked = ask_predecessor(&dir, &candidacy)?;
+                // The predecessor may need its whole grace period: meanwhile others may stop it.
+                short_lock = None;
+                (asked, candidacy.succeed()?)
+            }
         };
-        let lock = SupervisorLock::take(&dir)?;
         let mut record = read_record(&dir)?;
         if record.facts.state == TaskState::Starting
             && errand != Errand::Start
@@ -81,13 +89,16 @@ impl Supervisor {
             ledger,
             signals,
             main: None,
-            _lock: lock,
+            lock,
         };
         let begun = match errand {
             Errand::Start => supervisor.start(handshake),
-            Errand::Restart => supervisor.restart(handshake, asked_of),
+            Errand::Restart => supervisor.restart(handshake, asked),
             Errand::Adopt => supervisor.adopt(handshake),
         }?;
+        // Only now may others change the task: its state is settled.
+        supervisor.lock.settle()?;
+        drop(short_lock);
         Ok(begun.then_some(supervisor))
     }
 
@@ -105,14 +116,21 @@ impl Supervisor {
     fn restart(
         &mut self,
         handshake: &mut Option<OwnedFd>,
-        asked_of_run: Option<u32>,
+        asked: Option<Asked>,
     ) -> io::Result<bool> {
         if self.ledger.record.facts.state.status().is_terminal() {
             self.clear_strays()?;
         }
         let facts = &self.ledger.record.facts;
         let handed_over = facts.state == TaskState::Starting
-            && asked_of_run.is_some_and(|run| facts.run == run + 1);
+            && asked.is_some_and(|asked| facts.run == asked.run + 1);
+        if asked.is_some_and(|asked| asked.was_overruled(&self.ledger.dir, &facts.generation)) {
+            if handed_over {
+                self.ledger.stopped(None, true);
+            }
+            tell(handshake, &Answer::Stopped);
+            return Ok(false);
+        }
         let undo = if handed_over {
             Undo::Record
         } else if facts.state.status().is_terminal() {
@@ -239,33 +257,7 @@ impl Supervisor {
     }
 }
 
-fn read_record(dir: &TaskDir) -> io::Result<TaskRecord> {
+pub(super) fn read_record(dir: &TaskDir) -> io::Result<TaskRecord> {
     dir.read_record()
         .map_err(|failure| io::Error::other(format!("{failure:?}")))
-}
-
-/// Asks the supervisor that still holds the lock to make way. Returns the run that it was asked
-/// to end, `None` when there was nobody to ask.
-///
-/// We hold the short lock (our caller's), so nobody else leaves a wish meanwhile.
-fn ask_predecessor(dir: &TaskDir) -> io::Result<Option<u32>> {
-    let record = read_record(dir)?;
-    let Holder::Supervisor(pid) = SupervisorLock::holder(dir)? else {
-        return Ok(None);
-    };
-    let facts = &record.facts;
-    if facts.state.status().is_terminal() {
-        return Ok(None);
-    }
-    let pending = dir.read_want().filter(|want| want.is_undone(facts));
-    if pending.is_some_and(|want| matches!(want.verb, Verb::Stop(_))) {
-        // It is being stopped. The next run follows then all the same.
-        return Ok(None);
-    }
-    let want = Want::next(facts, dir.read_want(), Verb::Restart(record.spec.stop));
-    dir.write_want(&want)?;
-    send_while(pid, &[SignalNumber::TERM], || {
-        SupervisorLock::holder(dir).is_ok_and(|holder| holder == Holder::Supervisor(pid))
-    });
-    Ok(Some(facts.run))
 }

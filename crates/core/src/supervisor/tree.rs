@@ -10,16 +10,19 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::ENTRY;
+use super::{ENTRY, ID_VARIABLE, RUN_VARIABLE};
 use crate::process;
-use crate::store::{Holder, SupervisorLock, TASKS, TaskDir};
-use crate::task::{ProcessIdentity, RunToken, SignalNumber};
+use crate::store::{HOME_VARIABLE, Holder, SupervisorLock, TASKS, TaskDir};
+use crate::task::{ProcessIdentity, RunToken, SignalNumber, TaskId};
 
 /// How the processes of a run are found.
 #[derive(Debug)]
 pub(crate) enum Tree {
     /// We executed the command.
-    Own { main: ProcessIdentity },
+    Own {
+        main: ProcessIdentity,
+        token: RunToken,
+    },
     /// A supervisor that is lost executed it.
     Foreign {
         variable: String,
@@ -30,8 +33,9 @@ pub(crate) enum Tree {
 }
 
 impl Tree {
-    pub(crate) fn own(main: ProcessIdentity) -> Self {
-        Self::Own { main }
+    pub(crate) fn own(main: ProcessIdentity, token: &RunToken) -> Self {
+        let token = token.clone();
+        Self::Own { main, token }
     }
 
     pub(crate) fn foreign(main: Option<ProcessIdentity>, token: &RunToken) -> Self {
@@ -54,8 +58,12 @@ impl Tree {
     pub(crate) fn pids(&self) -> Vec<i32> {
         let mut walk = Walk::default();
         match self {
-            Self::Own { main } => {
-                walk.descend_from(own_pid());
+            Self::Own { main, token } => {
+                for pid in process::children(own_pid()) {
+                    if pid == main.pid || !is_of_another_task(pid, token) {
+                        walk.add(pid);
+                    }
+                }
                 if !process::PROMPT_TREE_EXIT {
                     // No subreaper: what was orphaned is known by the session, which is the main
                     // process's own as long as it does not make another.
@@ -179,6 +187,27 @@ impl Walk {
             }
         }
     }
+}
+
+/// Whether an orphan that we inherited is of a task that was started from within this one: when that
+/// one's own supervisor is lost, its processes come to us. What a process says of itself counts
+/// only if that task's record says the same.
+fn is_of_another_task(pid: i32, own: &RunToken) -> bool {
+    let names = [RUN_VARIABLE, ID_VARIABLE, HOME_VARIABLE];
+    let [Some(run), Some(id), Some(home)] = process::environment_values(pid, names) else {
+        return false;
+    };
+    if run == *own.as_str() {
+        return false;
+    }
+    let Some(id) = id.to_str().and_then(|id| TaskId::parse(id).ok()) else {
+        return false;
+    };
+    let folder = Path::new(&home).join(TASKS).join(id.as_str());
+    TaskDir::open_path(&folder).is_ok_and(|dir| {
+        dir.read_record()
+            .is_ok_and(|record| run == *record.facts.run_token.as_str())
+    })
 }
 
 /// Whether a process is the supervisor of some task: its working directory is a task folder, and it
