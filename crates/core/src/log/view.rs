@@ -161,4 +161,6 @@ impl Renderer {
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod tests;
