@@ -8,12 +8,17 @@ mod cursor;
 mod follow;
 mod line;
 mod tail;
+#[cfg_attr(not(test), expect(dead_code, reason = "the readers do not use it yet"))]
+mod view;
 
 pub(crate) use count::count_lines;
 pub(crate) use cursor::Cursor;
 pub(crate) use follow::{GrowthWatch, sleep_until_told};
 pub(crate) use line::{Line, LineReader, clip};
 pub(crate) use tail::last_line_starts;
+pub use view::View;
+#[expect(unused_imports, reason = "the readers do not use them yet")]
+pub(crate) use view::{Renderer, Shown, settled_length};
 
 use std::fs::File;
 use std::io;
