@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::LazyLock;
 
 use background_tasks_core::Error;
-use background_tasks_core::event::Frame;
+use background_tasks_core::event::{Frame, FrameSink};
 use serde::Serialize;
 
 use crate::envelope::{Failure, Success};
@@ -71,16 +71,49 @@ fn unprintable(command: &str, error: &io::Error) -> u8 {
     failure(command, &Error::Internal { message })
 }
 
-/// Prints frames, a line each, as they come.
+/// Prints frames, a line each: at once when nothing more is there to be told, else a good many at
+/// a time.
 #[derive(Debug, Default)]
 pub(crate) struct FramePrinter {
+    lines: Vec<u8>,
     problem: Option<io::Error>,
 }
 
+/// Larger pieces than this are slower through a pipe of the usual size.
+const PIECE: usize = 32 << 10;
+
 impl FramePrinter {
-    /// Prints one frame at once: whoever follows wants it now.
-    pub(crate) fn print(&mut self, frame: &Frame) -> ControlFlow<()> {
-        match line(frame) {
+    /// The exit status of the stream.
+    pub(crate) fn finish(mut self, command: &str) -> u8 {
+        let _ = self.flush();
+        self.problem.map_or(0, |error| unprintable(command, &error))
+    }
+}
+
+impl FrameSink for FramePrinter {
+    fn frame(&mut self, frame: &Frame<'_>) -> ControlFlow<()> {
+        if let Err(error) = serde_json::to_writer(&mut self.lines, frame) {
+            self.problem = Some(error.into());
+            return ControlFlow::Break(());
+        }
+        self.lines.push(b'\n');
+        if self.lines.len() < PIECE {
+            return ControlFlow::Continue(());
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> ControlFlow<()> {
+        if self.problem.is_some() {
+            return ControlFlow::Break(());
+        }
+        if self.lines.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(&self.lines).and_then(|()| stdout.flush());
+        self.lines.clear();
+        match written {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 self.problem = Some(error);
@@ -88,19 +121,6 @@ impl FramePrinter {
             }
         }
     }
-
-    /// The exit status of the stream.
-    pub(crate) fn finish(self, command: &str) -> u8 {
-        self.problem.map_or(0, |error| unprintable(command, &error))
-    }
-}
-
-fn line(frame: &Frame) -> io::Result<()> {
-    let mut bytes = serde_json::to_vec(frame)?;
-    bytes.push(b'\n');
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&bytes)?;
-    stdout.flush()
 }
 
 /// A panic is a mistake of ours; it is told like any other error and ends the program.

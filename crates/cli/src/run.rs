@@ -193,9 +193,7 @@ impl Call {
             None => Ok(self.answer(&op::logs(&client()?, request, self.flags.output)?, 0)),
             Some(follow) => {
                 let mut printer = FramePrinter::default();
-                op::stream_logs(&client()?, request, follow, &mut |frame| {
-                    printer.print(frame)
-                })?;
+                op::stream_logs(&client()?, request, follow, &mut printer)?;
                 Ok(printer.finish(self.command.name()))
             }
         }
@@ -206,9 +204,7 @@ impl Call {
             None => Ok(self.answer(&op::events(&client()?, request)?, 0)),
             Some(follow) => {
                 let mut printer = FramePrinter::default();
-                op::stream_events(&client()?, request, follow, &mut |frame| {
-                    printer.print(frame)
-                })?;
+                op::stream_events(&client()?, request, follow, &mut printer)?;
                 Ok(printer.finish(self.command.name()))
             }
         }

@@ -33,6 +33,17 @@ impl Timestamp {
             .map(|moment| Self(moment.timestamp_millis()))
     }
 
+    /// So long before this moment.
+    pub(crate) fn before(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
+    /// From milliseconds since 1970-01-01T00:00:00Z.
+    pub(crate) fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
     /// Milliseconds from `earlier` to this moment; 0 when the clock was set back in between.
     pub fn millis_since(self, earlier: Timestamp) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)

@@ -1,133 +1,245 @@
 //! Frames: what streams and `events` are made of.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::ControlFlow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{EventData, JournalEntry};
 use crate::clock::Timestamp;
-use crate::log::{Cursor, Line, clip};
+use crate::log::{Cursor, CursorText, Found, LogStream, Shown};
 use crate::task::{Generation, Task, TaskId};
 
-/// One thing that happened.
+/// One thing that happened. Lends its text from the reader, so that a line costs no allocation.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Frame {
+pub struct Frame<'a> {
     /// What kind of thing; says what `data` holds.
-    pub r#type: String,
+    pub r#type: Cow<'a, str>,
     /// The task.
-    pub task_id: TaskId,
+    pub task_id: Cow<'a, TaskId>,
     /// Counts up by one from 0 within the stream.
     pub sequence: u64,
-    /// When it happened; for log lines, when the log was last written to.
+    /// When it happened; for log lines, when they were complete, to within 100 ms.
     pub timestamp: Timestamp,
     /// The facts.
-    pub data: FrameData,
-    /// Where a reader of this frame stands.
-    pub cursor: String,
+    pub data: FrameData<'a>,
+    /// Where a reader of this frame stands in the task's history.
+    #[schemars(with = "String")]
+    pub cursor: CursorText,
 }
 
 /// The facts of a frame.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub enum FrameData {
+pub enum FrameData<'a> {
     /// `task.log.line`
-    Line {
-        /// Its text, without its end.
-        line: String,
-        /// Counts from 1.
-        number: u64,
-        /// Where it was written to; both streams are one log.
-        stream: &'static str,
-        /// Set when the line has no end yet.
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        partial: bool,
-    },
+    Line(LineData<'a>),
     /// Everything else.
     Facts(Value),
 }
 
-/// Makes the frames of one stream about one generation of a task.
+/// The facts of a `task.log.line`.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct LineData<'a> {
+    /// Its text, without its end.
+    pub line: Cow<'a, str>,
+    /// Counts from 1, within its stream.
+    pub number: u64,
+    /// Where it was written to.
+    pub stream: StreamName,
+    /// Set when the line has no end yet.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// Set when this is the rest of a line whose beginning was given before, under the same number.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub continues: bool,
+}
+
+/// Where a line was written to. Both streams are one log, called `stdout`, unless they are kept apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct StreamName(pub(crate) LogStream);
+
+impl StreamName {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self.0 {
+            LogStream::Main => "stdout",
+            LogStream::Stderr => "stderr",
+        }
+    }
+}
+
+impl fmt::Debug for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for StreamName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl JsonSchema for StreamName {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "StreamName".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "enum": ["stdout", "stderr"] })
+    }
+}
+
+impl Frame<'_> {
+    /// Whether it is the end of its task.
+    pub fn is_terminal(&self) -> bool {
+        ["task.exited", "task.killed", "task.failed"].contains(&self.r#type.as_ref())
+    }
+
+    /// A copy that holds what it lends.
+    pub fn into_owned(self) -> Frame<'static> {
+        Frame {
+            r#type: Cow::Owned(self.r#type.into_owned()),
+            task_id: Cow::Owned(self.task_id.into_owned()),
+            data: match self.data {
+                FrameData::Facts(facts) => FrameData::Facts(facts),
+                FrameData::Line(line) => FrameData::Line(LineData {
+                    line: Cow::Owned(line.line.into_owned()),
+                    ..line
+                }),
+            },
+            ..self
+        }
+    }
+}
+
+/// Where frames go.
+pub trait FrameSink {
+    /// Takes one frame. [`ControlFlow::Break`] ends the stream: nobody is reading any more.
+    fn frame(&mut self, frame: &Frame<'_>) -> ControlFlow<()>;
+
+    /// Everything that can be told for now has been told: whoever collects passes it on.
+    fn flush(&mut self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Makes the frames about one generation of a task.
 #[derive(Debug)]
 pub(crate) struct Framer {
     id: TaskId,
     at: Cursor,
-    sequence: u64,
-    max_line_bytes: usize,
 }
 
 impl Framer {
     /// Begins at a place in the history.
-    pub(crate) fn new(id: TaskId, at: Cursor, max_line_bytes: usize) -> Self {
-        Self {
-            id,
-            at,
-            sequence: 0,
-            max_line_bytes,
-        }
+    pub(crate) fn new(id: TaskId, at: Cursor) -> Self {
+        Self { id, at }
     }
 
-    /// Longer lines are cut there.
-    pub(crate) fn set_max_line_bytes(&mut self, limit: usize) {
-        self.max_line_bytes = limit;
+    /// Where a reader of all frames so far stands.
+    pub(crate) fn cursor(&self) -> &Cursor {
+        &self.at
+    }
+
+    pub(crate) fn cursor_mut(&mut self) -> &mut Cursor {
+        &mut self.at
     }
 
     pub(crate) fn generation(&self) -> &Generation {
         &self.at.generation
     }
 
-    /// The last journal entry that was framed.
-    pub(crate) fn journal_number(&self) -> u64 {
-        self.at.journal
-    }
-
     /// How the task is now.
-    pub(crate) fn snapshot(&mut self, task: &Task) -> Frame {
+    pub(crate) fn snapshot(&self, task: &Task) -> Frame<'_> {
         let facts = json!({ "task_id": task.id, "status": task.status, "task": task });
         self.facts("task.status.snapshot", Timestamp::now(), facts)
     }
 
-    /// A line of the log.
-    pub(crate) fn line(&mut self, line: &Line, written_at: Timestamp) -> Frame {
-        self.at.log_offset = line.end;
-        self.at.line = line.number;
-        let (text, _) = clip(&line.bytes, line.bytes.len() as u64, self.max_line_bytes);
-        let data = FrameData::Line {
-            line: text,
-            number: line.number,
-            stream: "stdout",
-            partial: line.partial,
-        };
-        self.frame("task.log.line", written_at, data)
+    /// A line of a log, once the cursor stands behind it.
+    pub(crate) fn line<'a>(
+        &'a self,
+        stream: LogStream,
+        found: &Found,
+        shown: Shown<'a>,
+        written_at: Timestamp,
+    ) -> Frame<'a> {
+        let data = FrameData::Line(LineData {
+            line: Cow::Borrowed(shown.text),
+            number: found.number,
+            stream: StreamName(stream),
+            partial: !found.ended,
+            continues: found.continues,
+        });
+        self.frame(Cow::Borrowed("task.log.line"), written_at, data)
     }
 
     /// A lifecycle event.
-    pub(crate) fn event(&mut self, entry: &JournalEntry) -> Frame {
+    pub(crate) fn event(&mut self, entry: &JournalEntry) -> Frame<'_> {
         self.at.journal = entry.number;
         self.lifecycle(&entry.event, entry.timestamp)
     }
 
     /// A lifecycle event that is not in the journal: an end that was worked out.
-    pub(crate) fn lifecycle(&mut self, event: &EventData, timestamp: Timestamp) -> Frame {
+    pub(crate) fn lifecycle(&self, event: &EventData, timestamp: Timestamp) -> Frame<'_> {
         let mut tagged = json!(event);
         let name = tagged["type"].as_str().unwrap_or_default().to_owned();
-        self.facts(&name, timestamp, tagged["data"].take())
+        let facts = FrameData::Facts(tagged["data"].take());
+        self.frame(Cow::Owned(name), timestamp, facts)
     }
 
     /// Any other frame.
-    pub(crate) fn facts(&mut self, name: &str, timestamp: Timestamp, facts: Value) -> Frame {
-        self.frame(name, timestamp, FrameData::Facts(facts))
+    pub(crate) fn facts(
+        &self,
+        name: &'static str,
+        timestamp: Timestamp,
+        facts: Value,
+    ) -> Frame<'_> {
+        self.frame(Cow::Borrowed(name), timestamp, FrameData::Facts(facts))
     }
 
-    fn frame(&mut self, name: &str, timestamp: Timestamp, data: FrameData) -> Frame {
-        let sequence = self.sequence;
-        self.sequence += 1;
+    fn frame<'a>(
+        &'a self,
+        name: Cow<'a, str>,
+        timestamp: Timestamp,
+        data: FrameData<'a>,
+    ) -> Frame<'a> {
         Frame {
-            r#type: name.to_owned(),
-            task_id: self.id.clone(),
-            sequence,
+            r#type: name,
+            task_id: Cow::Borrowed(&self.id),
+            // Counted by the stream, which may be about several tasks.
+            sequence: 0,
             timestamp,
             data,
-            cursor: self.at.encode(),
+            cursor: self.at.encode(&self.id),
         }
+    }
+}
+
+/// The frames of one stream on their way out, counted.
+pub(crate) struct Outlet<'a> {
+    sink: &'a mut dyn FrameSink,
+    sequence: u64,
+}
+
+impl<'a> Outlet<'a> {
+    pub(crate) fn new(sink: &'a mut dyn FrameSink) -> Self {
+        Self { sink, sequence: 0 }
+    }
+
+    pub(crate) fn send(&mut self, mut frame: Frame<'_>) -> ControlFlow<()> {
+        frame.sequence = self.sequence;
+        self.sequence += 1;
+        self.sink.frame(&frame)
+    }
+
+    pub(crate) fn flush(&mut self) -> ControlFlow<()> {
+        self.sink.flush()
     }
 }

@@ -3,8 +3,8 @@
 mod frame;
 mod journal;
 
-pub use frame::{Frame, FrameData};
+pub use frame::{Frame, FrameData, FrameSink, LineData, StreamName};
 pub use journal::{EventData, JournalEntry};
 
-pub(crate) use frame::Framer;
+pub(crate) use frame::{Framer, Outlet};
 pub(crate) use journal::{Journal, read_journal};

@@ -1,28 +1,290 @@
 //! Where a reader stands, as opaque text that checks itself.
+//!
+//! ```text
+//! v1.<generation>.<offset>.<lines>.<stderr offset>.<stderr lines>.<journal>.<state>.<crc32>
+//! ```
+//!
+//! Numbers are in hex. The checksum covers the task's id as well, which is not in the text: the
+//! cursor of another task does not fit.
 
-use crate::task::Generation;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::{LogStream, Place};
+use crate::error::{Error, Result};
+use crate::request::invalid;
+use crate::task::{Generation, TaskId};
+
+/// Where a reader of one log stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Bytes that are behind the reader.
+    pub offset: u64,
+    /// Line ends that are behind the reader.
+    pub lines: u64,
+    /// Whether the reader has been given the beginning of the line that goes on here.
+    pub mid_line: bool,
+}
+
+impl From<Place> for Position {
+    fn from(place: Place) -> Self {
+        Self {
+            offset: place.offset,
+            lines: place.lines,
+            mid_line: false,
+        }
+    }
+}
 
 /// A place in the history of one generation of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
     /// Which generation.
     pub generation: Generation,
-    /// Bytes of the log that are behind the reader.
-    pub log_offset: u64,
-    /// Lines that are behind the reader.
-    pub line: u64,
+    /// In the log.
+    pub main: Position,
+    /// In the log of standard error; at its beginning where there is none.
+    pub stderr: Position,
     /// The last journal entry that is behind the reader.
     pub journal: u64,
+    /// Whether the reader has been told of an end that is not in the journal.
+    pub end_told: bool,
 }
 
+const VERSION: &str = "v1.";
+const MAIN_MID_LINE: u64 = 1;
+const STDERR_MID_LINE: u64 = 2;
+const END_TOLD: u64 = 4;
+
 impl Cursor {
-    /// `v1.<generation>.<log offset>.<stderr offset>.<line>.<journal>.<view state>.<crc32>`, numbers in hex.
-    pub(crate) fn encode(&self) -> String {
-        let body = format!(
-            "v1.{}.{:x}.0.{:x}.{:x}.0",
-            self.generation, self.log_offset, self.line, self.journal
+    /// Before everything.
+    pub(crate) fn start_of(generation: Generation) -> Self {
+        Self {
+            generation,
+            main: Position::default(),
+            stderr: Position::default(),
+            journal: 0,
+            end_told: false,
+        }
+    }
+
+    /// Where the reader of one log stands.
+    pub(crate) fn position(&self, stream: LogStream) -> Position {
+        match stream {
+            LogStream::Main => self.main,
+            LogStream::Stderr => self.stderr,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn position_mut(&mut self, stream: LogStream) -> &mut Position {
+        match stream {
+            LogStream::Main => &mut self.main,
+            LogStream::Stderr => &mut self.stderr,
+        }
+    }
+
+    fn state(&self) -> u64 {
+        let flag = |is_set: bool, flag| if is_set { flag } else { 0 };
+        flag(self.main.mid_line, MAIN_MID_LINE)
+            | flag(self.stderr.mid_line, STDERR_MID_LINE)
+            | flag(self.end_told, END_TOLD)
+    }
+
+    /// As text, for the task with this id.
+    pub(crate) fn encode(&self, id: &TaskId) -> CursorText {
+        let mut text = CursorText::of(VERSION);
+        text.push(self.generation.as_str().as_bytes());
+        let numbers = [
+            self.main.offset,
+            self.main.lines,
+            self.stderr.offset,
+            self.stderr.lines,
+            self.journal,
+            self.state(),
+        ];
+        for number in numbers {
+            text.push(b".");
+            text.push_hex(number);
+        }
+        let check = checksum(id, text.as_str());
+        text.push(b".");
+        text.push_hex(u64::from(check));
+        text
+    }
+
+    /// Reads what [`Cursor::encode`] has written for this task. `field` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::CommandInput`] when it is damaged, or another task's.
+    pub(crate) fn parse(field: &str, text: &str, id: &TaskId) -> Result<Self> {
+        Self::read(text, id).ok_or_else(|| {
+            let problem = format!("it is damaged, or not a cursor of {id}");
+            invalid(
+                field,
+                problem,
+                "Pass a cursor on as it was, to the task that it came from.",
+            )
+            .with("reason", "cursor_invalid")
+        })
+    }
+
+    fn read(text: &str, id: &TaskId) -> Option<Self> {
+        let (body, check) = text.rsplit_once('.')?;
+        // The one spelling that we write: neither a sign nor more zeros.
+        if check != format!("{:x}", checksum(id, body)) {
+            return None;
+        }
+        let mut parts = body.strip_prefix(VERSION)?.split('.');
+        let generation = Generation::parse(parts.next()?)?;
+        let mut number = || u64::from_str_radix(parts.next()?, 16).ok();
+        let [offset, lines] = [number()?, number()?];
+        let [stderr_offset, stderr_lines] = [number()?, number()?];
+        let [journal, state] = [number()?, number()?];
+        let position = |offset, lines, mid_line| Position {
+            offset,
+            lines,
+            mid_line: state & mid_line != 0,
+        };
+        parts.next().is_none().then_some(Self {
+            generation,
+            main: position(offset, lines, MAIN_MID_LINE),
+            stderr: position(stderr_offset, stderr_lines, STDERR_MID_LINE),
+            journal,
+            end_told: state & END_TOLD != 0,
+        })
+    }
+
+    /// Refuses a cursor of an earlier start of the id.
+    pub(crate) fn must_be_of(self, field: &str, id: &TaskId, now: &Generation) -> Result<Self> {
+        if self.generation == *now {
+            return Ok(self);
+        }
+        let problem = format!("{id} has been started anew since this cursor was given");
+        let error: Error = invalid(
+            field,
+            problem,
+            "Leave it out to read the new log from its end.",
         );
-        let check = crc32fast::hash(body.as_bytes());
-        format!("{body}.{check:08x}")
+        Err(error.with("reason", "task_started_anew"))
+    }
+}
+
+fn checksum(id: &TaskId, body: &str) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(id.as_str().as_bytes());
+    hasher.update(b"/");
+    hasher.update(body.as_bytes());
+    hasher.finalize()
+}
+
+/// The text of a cursor, without an allocation: every line of a stream has one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CursorText {
+    length: usize,
+    bytes: [u8; Self::LONGEST],
+}
+
+impl CursorText {
+    /// "v1.", 16 of a generation, six numbers of at most 16, a checksum of at most 8, 7 dots.
+    const LONGEST: usize = 3 + 16 + 6 * 16 + 8 + 7;
+
+    fn of(text: &str) -> Self {
+        let mut this = Self {
+            length: 0,
+            bytes: [0; Self::LONGEST],
+        };
+        this.push(text.as_bytes());
+        this
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII is ever pushed.
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
+
+    fn push_hex(&mut self, number: u64) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let count = (16 - number.leading_zeros() as usize / 4).max(1);
+        for at in 0..count {
+            let digit = (number >> (4 * (count - 1 - at))) & 15;
+            self.bytes[self.length + at] = DIGITS[digit as usize];
+        }
+        self.length += count;
+    }
+}
+
+impl fmt::Debug for CursorText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for CursorText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for CursorText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn position() -> impl Strategy<Value = Position> {
+        (any::<u64>(), any::<u64>(), any::<bool>()).prop_map(|(offset, lines, mid_line)| Position {
+            offset,
+            lines,
+            mid_line,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            main in position(), stderr in position(), journal: u64, end_told: bool,
+        ) {
+            let id = TaskId::parse("a").unwrap();
+            let generation = Generation::generate();
+            let cursor = Cursor { generation, main, stderr, journal, end_told };
+            let text = cursor.encode(&id).to_string();
+            prop_assert_eq!(Cursor::parse("cursor", &text, &id).unwrap(), cursor);
+        }
+
+        #[test]
+        fn a_changed_one_is_refused(at in 0_usize..60, byte in 0x20_u8..0x7f) {
+            let id = TaskId::parse("a").unwrap();
+            let mut text = Cursor::start_of(Generation::generate()).encode(&id).to_string().into_bytes();
+            let at = at % text.len();
+            prop_assume!(text[at] != byte);
+            text[at] = byte;
+            let text = String::from_utf8(text).unwrap();
+            prop_assert!(Cursor::parse("cursor", &text, &id).is_err());
+        }
+    }
+
+    #[test]
+    fn another_tasks_is_refused() {
+        let [a, b] = ["a", "b"].map(|id| TaskId::parse(id).unwrap());
+        let text = Cursor::start_of(Generation::generate())
+            .encode(&a)
+            .to_string();
+        assert!(Cursor::parse("cursor", &text, &b).is_err());
+        for text in ["", "v1", "v1.......", ".", "v2.0.0.0.0.0.0.0.0"] {
+            assert!(Cursor::parse("cursor", text, &a).is_err(), "{text}");
+        }
     }
 }

@@ -1,156 +1,232 @@
-//! A log line by line, from any offset on, also while it grows.
+//! A log line by line, from any place on, also while it grows and while its oldest bytes are freed.
 
-use std::fs::File;
 use std::io;
 
-use super::{find_newline, read_at};
+use super::block::{Blocks, Step};
+use super::cursor::Position;
+use super::{LogSource, Place, Renderer, Shown, View, find_newline, settled_length};
 
-/// How much is read at once.
-const BLOCK: usize = 64 << 10;
+/// How much is read at once, and how much of one line is in memory at most.
+const BLOCK: usize = 128 << 10;
+/// For a log that is read on a little at a time.
+const FIRST_BLOCK: usize = 16 << 10;
 
-/// One line, without its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
+/// What is done with the line at the end that has no end yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    /// It is left for later.
+    Wait,
+    /// What can be told apart from what follows is given.
+    GiveSettled,
+    /// All of it is given: nothing will follow.
+    GiveAll,
+}
+
+/// A line that has been found and not been given yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
     /// Counts from 1.
     pub number: u64,
-    /// Offset of its first byte.
+    /// Offset of its first byte, or of the first that has not been given.
     pub start: u64,
     /// Offset behind it and its end.
     pub end: u64,
-    /// What stands before its `\n`.
-    pub bytes: Vec<u8>,
-    /// Whether it has no end yet.
-    pub partial: bool,
+    /// Whether its end is there.
+    pub ended: bool,
+    /// Whether its beginning has been given before.
+    pub continues: bool,
 }
 
-/// Reads on from an offset.
+/// Reads a log on from a place. Memory is bounded, however long a line is.
 #[derive(Debug)]
-pub(crate) struct LineReader {
-    /// Bytes from `start` on that have been read but not handed out.
+pub(crate) struct Lines {
+    renderer: Renderer,
+    view: View,
+    position: Position,
+    /// Bytes of the line at `position` that the renderer has, when the line is longer than memory.
+    fed: u64,
+    /// What has been read behind that.
     buffer: Vec<u8>,
-    start: u64,
-    /// How far `buffer` has been searched for a line end.
+    /// Where in `buffer` the unread part begins.
+    from: usize,
+    /// How much of the unread part holds no line end.
     searched: usize,
-    number: u64,
+    /// Bytes that had been freed before they could be read, since it was last asked.
+    lost: u64,
 }
 
-impl LineReader {
-    /// Begins at `offset`, behind `lines_before` lines.
-    pub(crate) fn at(offset: u64, lines_before: u64) -> Self {
+impl Lines {
+    /// Begins at a place.
+    pub(crate) fn at(position: Position, view: View, max_line_bytes: usize) -> Self {
         Self {
+            renderer: Renderer::new(view, max_line_bytes),
+            view,
+            position,
+            fed: 0,
             buffer: Vec::new(),
-            start: offset,
+            from: 0,
             searched: 0,
-            number: lines_before,
+            lost: 0,
         }
     }
 
-    /// The next line that ends at or before `limit`. An unfinished one is given only if it is
-    /// `to_the_end`, when nothing will be added to it any more.
-    pub(crate) fn next(
+    /// Where the reader stands: behind the last line that was given.
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Bytes that had been freed before they could be read, since this was last asked.
+    pub(crate) fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// The next line, if it ends at or before `limit`; it is given by [`Lines::give`].
+    pub(crate) fn find(
         &mut self,
-        file: &File,
+        source: LogSource<'_>,
         limit: u64,
-        to_the_end: bool,
-    ) -> io::Result<Option<Line>> {
+        unfinished: Unfinished,
+    ) -> io::Result<Option<Found>> {
         loop {
-            let allowed = usize::try_from(limit.saturating_sub(self.start)).unwrap_or(usize::MAX);
-            let within = allowed.min(self.buffer.len());
-            let from = self.searched.min(within);
-            if let Some(at) = find_newline(&self.buffer[from..within]) {
-                let length = from + at;
-                return Ok(Some(self.hand_out(length, length + 1, false)));
+            let unread = self.buffer.len() - self.from;
+            let at = self.position.offset + self.fed;
+            let allowed = usize::try_from(limit.saturating_sub(at)).unwrap_or(usize::MAX);
+            let within = allowed.min(unread);
+            let searched = self.searched.min(within);
+            let news = &self.buffer[self.from + searched..self.from + within];
+            if let Some(length) = find_newline(news) {
+                self.searched = searched + length;
+                return Ok(Some(self.found(at + self.searched as u64 + 1, true)));
             }
             self.searched = within;
-            let wanted = BLOCK.min(allowed - within);
-            let n = if within < self.buffer.len() {
-                0
-            } else {
-                self.read_more(file, wanted)?
-            };
-            if n == 0 {
-                let give = to_the_end && within > 0;
-                return Ok(give.then(|| self.hand_out(within, within, true)));
+            let has_more = within == unread && allowed > unread && self.read_on(source)?;
+            if !has_more {
+                return Ok(self.unfinished(within, unfinished));
             }
         }
     }
 
-    fn read_more(&mut self, file: &File, wanted: usize) -> io::Result<usize> {
-        let filled = self.buffer.len();
-        let read_to = self.start + filled as u64;
-        self.buffer.resize(filled + wanted, 0);
-        let n = read_at(file, &mut self.buffer[filled..], read_to)?;
-        self.buffer.truncate(filled + n);
-        Ok(n)
-    }
-
-    fn hand_out(&mut self, length: usize, consumed: usize, partial: bool) -> Line {
-        let rest = self.buffer.split_off(consumed);
-        let mut bytes = std::mem::replace(&mut self.buffer, rest);
-        bytes.truncate(length);
-        let start = self.start;
-        self.start += consumed as u64;
-        self.searched = 0;
-        self.number += 1;
-        Line {
-            number: self.number,
-            start,
-            end: self.start,
-            bytes,
-            partial,
+    fn found(&self, end: u64, ended: bool) -> Found {
+        Found {
+            number: self.position.lines + 1,
+            start: self.position.offset,
+            end,
+            ended,
+            continues: self.position.mid_line,
         }
     }
-}
 
-/// The text of a line: invalid UTF-8 becomes U+FFFD, one `\r` before the end goes, and what is
-/// longer than `limit` bytes is cut at a character, with a mark. Returns whether it was cut.
-pub(crate) fn clip(bytes: &[u8], whole_length: u64, limit: usize) -> (String, bool) {
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    if whole_length <= limit as u64 {
-        return (String::from_utf8_lossy(bytes).into_owned(), false);
-    }
-    let mut cut = limit.min(bytes.len());
-    // Not in the middle of a character: its following bytes begin with the bits 10.
-    while cut > 0 && bytes.get(cut).is_some_and(|byte| byte & 0xC0 == 0x80) && limit - cut < 4 {
-        cut -= 1;
-    }
-    let left_out = whole_length - cut as u64;
-    let mut text = String::from_utf8_lossy(&bytes[..cut]).into_owned();
-    text.push_str(&format!("… [{left_out} bytes cut]"));
-    (text, true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-
-    #[test]
-    fn an_unfinished_line_waits_for_its_end() {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(b"one\ntw").unwrap();
-        let mut reader = LineReader::at(0, 0);
-        assert_eq!(reader.next(&file, 6, false).unwrap().unwrap().bytes, b"one");
-        assert_eq!(reader.next(&file, 6, false).unwrap(), None);
-        file.write_all(b"o\nthree").unwrap();
-        let two = reader.next(&file, 13, false).unwrap().unwrap();
-        assert_eq!(
-            (two.number, two.start, two.bytes.as_slice()),
-            (2, 4, &b"two"[..])
-        );
-        assert_eq!(reader.next(&file, 13, false).unwrap(), None);
-        let three = reader.next(&file, 13, true).unwrap().unwrap();
-        assert!(three.partial);
-        assert_eq!(reader.next(&file, 13, true).unwrap(), None);
+    fn unfinished(&self, within: usize, unfinished: Unfinished) -> Option<Found> {
+        let length = match unfinished {
+            Unfinished::Wait => return None,
+            Unfinished::GiveAll => within,
+            Unfinished::GiveSettled => {
+                settled_length(self.view, &self.buffer[self.from..self.from + within])
+            }
+        };
+        let end = self.position.offset + self.fed + length as u64;
+        (end > self.position.offset).then(|| self.found(end, false))
     }
 
-    #[test]
-    fn cuts_fall_between_characters_and_are_marked() {
-        assert_eq!(clip(b"short\r", 6, 10), ("short".to_owned(), false));
-        assert_eq!(
-            clip("aé".as_bytes(), 3, 2),
-            ("a… [2 bytes cut]".to_owned(), true)
-        );
-        assert_eq!(clip(b"\xff\0", 2, 9), ("\u{fffd}\0".to_owned(), false));
+    /// The text of a line that was just found; it is behind the reader then.
+    pub(crate) fn give(&mut self, found: &Found) -> Shown<'_> {
+        let behind = self.position.offset + self.fed;
+        let length = usize::try_from(found.end - behind).unwrap_or(0);
+        let line = self.from..self.from + length - usize::from(found.ended);
+        let fed = self.fed;
+        self.from += length;
+        self.searched = 0;
+        self.fed = 0;
+        self.position = Position {
+            offset: found.end,
+            lines: self.position.lines + u64::from(found.ended),
+            mid_line: !found.ended,
+        };
+        let line = &self.buffer[line];
+        if fed == 0 {
+            return self.renderer.whole(line, found.ended);
+        }
+        self.renderer.feed(line);
+        self.renderer.finish(found.ended)
+    }
+
+    /// Forgets what has been read ahead, for a reader that will rest for a while.
+    pub(crate) fn rest(&mut self) {
+        if self.from == self.buffer.len() {
+            (self.buffer, self.from) = (Vec::new(), 0);
+        }
+    }
+
+    /// The log is shorter than what has been read: somebody has truncated it, and it begins anew.
+    pub(crate) fn rewind(&mut self) {
+        self.jump(Place {
+            offset: 0,
+            lines: 0,
+        });
+    }
+
+    fn jump(&mut self, to: Place) {
+        self.position = to.into();
+        self.fed = 0;
+        self.buffer.clear();
+        self.from = 0;
+        self.searched = 0;
+    }
+
+    /// Reads more behind what is there; `false` at the end.
+    fn read_on(&mut self, source: LogSource<'_>) -> io::Result<bool> {
+        self.make_room();
+        let at = self.position.offset + self.fed + self.buffer.len() as u64;
+        let from = Place {
+            offset: at,
+            lines: self.position.lines,
+        };
+        let (mut blocks, begin) = Blocks::new(source, from, u64::MAX);
+        if begin.offset > at {
+            return self.skip_to(begin);
+        }
+        let filled = self.buffer.len();
+        let room = if filled == 0 && self.buffer.capacity() == 0 {
+            FIRST_BLOCK
+        } else {
+            BLOCK - filled
+        };
+        self.buffer.resize(filled + room, 0);
+        let step = blocks.read(&mut self.buffer[filled..]);
+        match step {
+            Ok(Step::Read(n)) => {
+                self.buffer.truncate(filled + n);
+                Ok(n > 0)
+            }
+            Ok(Step::Freed(begin)) => self.skip_to(begin),
+            Err(error) => {
+                self.buffer.truncate(filled);
+                Err(error)
+            }
+        }
+    }
+
+    fn skip_to(&mut self, begin: Place) -> io::Result<bool> {
+        self.lost += begin.offset - self.position.offset;
+        self.jump(begin);
+        Ok(true)
+    }
+
+    /// Moves the unread part to the front; where that fills the buffer, the line is longer than
+    /// memory and what is settled of it goes to the renderer.
+    fn make_room(&mut self) {
+        self.buffer.drain(..self.from);
+        self.from = 0;
+        if self.buffer.len() < BLOCK {
+            return;
+        }
+        if self.fed == 0 {
+            self.renderer.begin();
+        }
+        let settled = settled_length(self.view, &self.buffer);
+        self.renderer.feed(&self.buffer[..settled]);
+        self.buffer.drain(..settled);
+        self.fed += settled as u64;
+        self.searched = self.searched.saturating_sub(settled);
     }
 }

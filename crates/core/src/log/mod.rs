@@ -3,22 +3,35 @@
 //! The file holds exactly the bytes that the command wrote. A line ends with `\n`; what stands
 //! behind the last `\n` is an unfinished line and counts as one.
 
+mod block;
 mod count;
 mod cursor;
-mod follow;
+mod cut;
 mod line;
+mod lines_file;
+mod pattern;
+mod reader;
+#[cfg(test)]
+mod sample;
+mod search;
 mod tail;
-#[cfg_attr(not(test), expect(dead_code, reason = "the readers do not use it yet"))]
+pub(crate) mod timeline;
 mod view;
+mod watch;
 
-pub(crate) use count::count_lines;
-pub(crate) use cursor::Cursor;
-pub(crate) use follow::{GrowthWatch, sleep_until_told};
-pub(crate) use line::{Line, LineReader, clip};
-pub(crate) use tail::last_line_starts;
+pub(crate) use block::{LogSource, Place};
+pub(crate) use count::{lines_before, total_lines};
+pub use cursor::CursorText;
+pub(crate) use cursor::{Cursor, Position};
+pub(crate) use cut::Cut;
+pub(crate) use line::{Found, Lines, Unfinished};
+pub(crate) use pattern::Pattern;
+pub(crate) use reader::{LogReader, Look, Match, Next};
+pub(crate) use search::{Hit, search};
+pub(crate) use tail::{find_tail, last_lines};
 pub use view::View;
-#[expect(unused_imports, reason = "the readers do not use them yet")]
 pub(crate) use view::{Renderer, Shown, settled_length};
+pub(crate) use watch::{Change, FolderWatch};
 
 use std::fs::File;
 use std::io;
@@ -31,11 +44,67 @@ use crate::error::Result;
 use crate::store::{Home, TaskDir, file};
 use crate::task::TaskId;
 
-/// Opens a task's log; `None` when it has none (yet). Never through a symbolic link.
-pub(crate) fn open(home: &Home, dir: &TaskDir, id: &TaskId) -> Result<Option<File>> {
+/// Which of a task's logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogStream {
+    /// What the command wrote; all of it, unless standard error has a log of its own.
+    Main,
+    /// What it wrote to standard error.
+    Stderr,
+}
+
+impl LogStream {
+    /// The log's name in the task's folder.
+    pub(crate) fn log_name(self) -> &'static str {
+        match self {
+            Self::Main => file::LOG,
+            Self::Stderr => file::STDERR_LOG,
+        }
+    }
+
+    /// The name of a new one that is not in place yet.
+    pub(crate) fn next_name(self) -> &'static str {
+        match self {
+            Self::Main => file::NEXT_LOG,
+            Self::Stderr => file::NEXT_STDERR_LOG,
+        }
+    }
+
+    /// Where it begins, once some of it has been freed.
+    pub(crate) fn cut_name(self) -> &'static str {
+        match self {
+            Self::Main => file::CUT,
+            Self::Stderr => file::STDERR_CUT,
+        }
+    }
+
+    /// How far its lines have been counted.
+    pub(crate) fn lines_name(self) -> &'static str {
+        match self {
+            Self::Main => file::LINES,
+            Self::Stderr => file::STDERR_LINES,
+        }
+    }
+
+    /// Its public name, relative to the root.
+    pub(crate) fn public_name(self, id: &TaskId) -> String {
+        match self {
+            Self::Main => Home::log_name(id),
+            Self::Stderr => Home::stderr_log_name(id),
+        }
+    }
+}
+
+/// Opens one of a task's logs; `None` when it has none (yet). Never through a symbolic link.
+pub(crate) fn open(
+    home: &Home,
+    dir: &TaskDir,
+    id: &TaskId,
+    stream: LogStream,
+) -> Result<Option<File>> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let public = Home::log_name(id);
-    let opened = match openat(dir, file::LOG, flags, Mode::empty()) {
+    let public = stream.public_name(id);
+    let opened = match openat(dir, stream.log_name(), flags, Mode::empty()) {
         Err(Errno::ENOENT) => openat(home, public.as_str(), flags, Mode::empty()),
         other => other,
     };

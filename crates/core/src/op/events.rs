@@ -1,55 +1,43 @@
-//! `events` and the streams: what happened to a task, its log lines among it, in order.
+//! `events` and the streams: what happened to tasks, their log lines among it, in order.
 
-use std::ops::ControlFlow;
-use std::os::fd::BorrowedFd;
+use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::history::{History, Part};
-use crate::client::Client;
-use crate::clock::{Deadline, Timestamp};
+use super::follow::{Follow, Plan, Stream};
+use super::history::{Begin, Collected, Wanted};
+use super::list::selected;
+use crate::client::{Client, not_found};
+use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::event::Frame;
-use crate::request::{Events, EventsAnswer, Logs};
+use crate::event::{FrameSink, Outlet};
+use crate::log::{Look, Pattern};
+use crate::request::{Events, EventsAnswer, Logs, Selection, StreamChoice};
+use crate::store::Home;
+use crate::task::TaskId;
 
-/// Where frames go. [`ControlFlow::Break`] ends the stream: nobody is reading any more.
-pub type Sink<'a> = dyn FnMut(&Frame) -> ControlFlow<()> + 'a;
-
-/// Whether a stream ends with what is there or goes on.
-#[derive(Clone, Copy, Debug)]
-pub enum Follow<'a> {
-    /// It ends with what is there.
-    No,
-    /// It goes on until the task has ended.
-    On {
-        /// Or until this has passed.
-        deadline: Deadline,
-        /// Or until nobody reads what is written here (a pipe, mostly), which is noticed also while
-        /// nothing happens.
-        output: Option<BorrowedFd<'a>>,
-    },
-}
-
-/// Shows what happened to a task.
+/// Shows what happened to tasks.
 ///
 /// # Errors
-/// [`crate::Error::TaskNotFound`]; [`crate::Error::Store`] when the log cannot be read.
+/// [`crate::Error::TaskNotFound`]; [`crate::Error::CommandInput`] for a cursor that does not fit;
+/// [`crate::Error::Store`] when a log cannot be read.
 pub fn events(client: &Client, request: &Events) -> Result<EventsAnswer> {
-    let home = client.home_of(&request.id)?;
-    let mut history = History::open(&home, &request.id, request.lines)?;
-    let mut frames = Vec::new();
-    let mut collect = |frame: &Frame| {
-        frames.push(frame.clone());
-        ControlFlow::Continue(())
-    };
-    if history.snapshot(&mut collect).is_continue() {
-        let _all = history.drain(Part::All, &mut collect)?;
-    }
-    let total = history.total_lines + history.events_seen;
+    let mut collected = Collected::default();
+    let mut total = 0;
+    with_stream(client, &Asked::of_events(request)?, false, &mut |stream| {
+        let mut outlet = Outlet::new(&mut collected);
+        if stream.snapshots(&mut outlet).is_continue() {
+            let _all = stream.run(Follow::No, &mut outlet)?;
+        }
+        for history in stream.histories() {
+            total += history.total_lines()? + history.events_seen;
+        }
+        Ok(())
+    })?;
     Ok(EventsAnswer {
         task_id: request.id.clone(),
         total,
-        frames,
+        frames: collected.0,
     })
 }
 
@@ -61,17 +49,21 @@ pub fn stream_events(
     client: &Client,
     request: &Events,
     follow: Follow<'_>,
-    sink: &mut Sink<'_>,
+    sink: &mut dyn FrameSink,
 ) -> Result<()> {
-    let home = client.home_of(&request.id)?;
-    let mut history = History::open(&home, &request.id, request.lines)?;
-    if history.snapshot(sink).is_break() {
-        return Ok(());
-    }
-    history.run(follow, sink).map(|_| ())
+    let asked = Asked::of_events(request)?;
+    with_stream(client, &asked, is_live(follow), &mut |stream| {
+        let mut outlet = Outlet::new(&mut *sink);
+        if stream.snapshots(&mut outlet).is_continue()
+            && stream.run(follow, &mut outlet)?.is_continue()
+        {
+            let _ = outlet.flush();
+        }
+        Ok(())
+    })
 }
 
-/// Streams a task's log lines between `task.logs.started` and `task.logs.completed`.
+/// Streams log lines between `task.logs.started` and `task.logs.completed`.
 ///
 /// # Errors
 /// As [`events`].
@@ -79,40 +71,162 @@ pub fn stream_logs(
     client: &Client,
     request: &Logs,
     follow: Follow<'_>,
-    sink: &mut Sink<'_>,
+    sink: &mut dyn FrameSink,
 ) -> Result<()> {
-    let home = client.home_of(&request.id)?;
-    let mut history = History::open(&home, &request.id, request.lines)?;
-    if let Some(limit) = request.max_line_bytes {
-        history.framer.set_max_line_bytes(limit);
-    }
-    let facts = json!({ "task_id": request.id, "total_lines": history.total_lines });
-    let started = history
-        .framer
-        .facts("task.logs.started", Timestamp::now(), facts);
-    if sink(&started).is_break() {
-        return Ok(());
-    }
-    let mut shown = 0_u64;
-    let ended = history.run(follow, &mut |frame| {
-        if frame.r#type != "task.log.line" {
-            return ControlFlow::Continue(());
+    let asked = Asked::of_logs(request)?;
+    with_stream(client, &asked, is_live(follow), &mut |stream| {
+        let mut outlet = Outlet::new(&mut *sink);
+        for history in stream.histories() {
+            let facts = json!({ "task_id": history.id, "total_lines": history.total_lines()? });
+            if history
+                .tell("task.logs.started", facts, &mut outlet)
+                .is_break()
+            {
+                return Ok(());
+            }
         }
-        shown += 1;
-        sink(&Frame {
-            sequence: shown,
-            ..frame.clone()
+        if stream.run(follow, &mut outlet)?.is_break() {
+            return Ok(());
+        }
+        for history in stream.histories() {
+            let shown = history.lines_given;
+            let facts = json!({ "task_id": history.id, "shown_lines": shown });
+            if history
+                .tell("task.logs.completed", facts, &mut outlet)
+                .is_break()
+            {
+                return Ok(());
+            }
+        }
+        let _ = outlet.flush();
+        Ok(())
+    })
+}
+
+fn is_live(follow: Follow<'_>) -> bool {
+    matches!(follow, Follow::On { .. })
+}
+
+/// What a request for a stream comes to.
+struct Asked<'a> {
+    selection: Selection,
+    lines: Option<usize>,
+    cursor: Option<&'a String>,
+    cursors: Option<&'a BTreeMap<TaskId, String>>,
+    is_about_events: bool,
+    streams: StreamChoice,
+    look: Look,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    pattern: Option<Pattern>,
+}
+
+impl<'a> Asked<'a> {
+    fn of_events(request: &'a Events) -> Result<Self> {
+        Ok(Self {
+            selection: request.selection()?,
+            lines: request.lines,
+            cursor: request.cursor.as_ref(),
+            cursors: request.cursors.as_ref(),
+            is_about_events: true,
+            streams: StreamChoice::All,
+            look: look(request.view, request.max_line_bytes),
+            since: None,
+            until: None,
+            pattern: None,
         })
-    })?;
-    if ended.is_continue() {
-        let facts = json!({ "task_id": request.id, "shown_lines": shown });
-        let completed = history
-            .framer
-            .facts("task.logs.completed", Timestamp::now(), facts);
-        let _ = sink(&Frame {
-            sequence: shown + 1,
-            ..completed
-        });
     }
-    Ok(())
+
+    fn of_logs(request: &'a Logs) -> Result<Self> {
+        let now = Timestamp::now();
+        let grep = request.grep.as_deref();
+        Ok(Self {
+            selection: request.selection()?,
+            lines: request.lines,
+            cursor: request.cursor.as_ref(),
+            cursors: request.cursors.as_ref(),
+            is_about_events: false,
+            streams: request.stream,
+            look: look(request.view, request.max_line_bytes),
+            since: request.since.map(|moment| moment.resolve(now)),
+            until: request.until.map(|moment| moment.resolve(now)),
+            pattern: grep
+                .map(|text| Pattern::compile("grep", text))
+                .transpose()?,
+        })
+    }
+
+    fn begin(&self, id: &TaskId) -> Begin {
+        if let Some(cursor) = self.cursor {
+            return Begin::Behind("cursor", cursor.clone());
+        }
+        if let Some(cursors) = self.cursors {
+            return match cursors.get(id) {
+                Some(cursor) => Begin::Behind("cursors", cursor.clone()),
+                None => Begin::Start,
+            };
+        }
+        match self.lines {
+            Some(lines) => Begin::Tail(lines),
+            // Whoever asks for a time or for matches wants all of them.
+            None if self.since.is_some() || self.pattern.is_some() => Begin::Start,
+            None => Begin::Tail(Logs::DEFAULT_LINES),
+        }
+    }
+
+    fn wanted(&self, is_live: bool) -> Wanted {
+        Wanted {
+            streams: self.streams,
+            look: self.look,
+            since: self.since,
+            until: self.until,
+            pattern: self.pattern.clone(),
+            events: self.is_about_events,
+            ends_with_task: is_live,
+        }
+    }
+}
+
+pub(super) fn look(view: crate::log::View, max_line_bytes: Option<usize>) -> Look {
+    Look {
+        view,
+        max_line_bytes: max_line_bytes.unwrap_or(Logs::DEFAULT_MAX_LINE_BYTES),
+    }
+}
+
+/// Opens the stream that is asked for.
+fn with_stream(
+    client: &Client,
+    asked: &Asked<'_>,
+    is_live: bool,
+    use_it: &mut dyn FnMut(&mut Stream<'_>) -> Result<()>,
+) -> Result<()> {
+    let ids = selected(client, &asked.selection)?;
+    let home = home_for(client, &asked.selection, is_live)?;
+    let Some(home) = home else { return Ok(()) };
+    let plan = Plan {
+        home: &home,
+        selection: &asked.selection,
+        begin: &|id| asked.begin(id),
+        wanted: &|| asked.wanted(is_live),
+        snapshots: asked.is_about_events,
+    };
+    use_it(&mut Stream::open(plan, &ids)?)
+}
+
+/// The home, which has to be there for tasks to join in; `None` when there are none to read of.
+fn home_for(client: &Client, selection: &Selection, is_live: bool) -> Result<Option<Home>> {
+    match selection {
+        Selection::One(id) => client.home_of(id).map(Some),
+        Selection::Many(ids) => match client.existing_home()? {
+            Some(home) => Ok(Some(home)),
+            None => Err(not_found(&ids[0])),
+        },
+        Selection::Matching(_) | Selection::All if is_live => {
+            let home = client.home()?;
+            home.make_layout()?;
+            Ok(Some(home))
+        }
+        Selection::Matching(_) | Selection::All => client.existing_home(),
+    }
 }

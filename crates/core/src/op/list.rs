@@ -97,16 +97,26 @@ fn matches(task: &Task, request: &List, workdir: Option<&Path>) -> bool {
             .is_none_or(|session| task.parent_session_id.as_ref() == Some(session))
 }
 
+/// Whether a task is one of those that a selection means.
+pub(super) fn is_selected(task: &Task, selection: &Selection) -> bool {
+    match selection {
+        Selection::One(id) => task.id == *id,
+        Selection::Many(ids) => ids.contains(&task.id),
+        Selection::Matching(filter) => matches(task, filter, filter.workdir.as_deref()),
+        Selection::All => true,
+    }
+}
+
 /// The ids of the tasks that a selection means now.
-pub(super) fn selected(client: &Client, selection: Selection) -> Result<Vec<TaskId>> {
+pub(super) fn selected(client: &Client, selection: &Selection) -> Result<Vec<TaskId>> {
     let filter = match selection {
-        Selection::One(id) => return Ok(vec![id]),
-        Selection::Many(ids) => return Ok(ids),
+        Selection::One(id) => return Ok(vec![id.clone()]),
+        Selection::Many(ids) => return Ok(ids.clone()),
         Selection::Matching(filter) => filter,
-        Selection::All => List::default(),
+        Selection::All => &List::default(),
     };
     match client.existing_home()? {
-        Some(home) => Ok(matching(&home, &filter)?
+        Some(home) => Ok(matching(&home, filter)?
             .into_iter()
             .map(|task| task.id)
             .collect()),

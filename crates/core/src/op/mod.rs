@@ -1,8 +1,10 @@
 //! One verb per file: lock what must be locked, act, observe, answer.
 
+mod await_line;
 mod batch;
 mod doctor;
 mod events;
+mod follow;
 mod generation;
 mod history;
 mod list;
@@ -16,7 +18,8 @@ mod wait;
 
 pub(crate) use batch::in_parallel;
 pub use doctor::{Check, DoctorAnswer, doctor};
-pub use events::{Follow, Sink, events, stream_events, stream_logs};
+pub use events::{events, stream_events, stream_logs};
+pub use follow::Follow;
 pub use list::list;
 pub use logs::{ArtifactMode, logs};
 pub use restart::{restart, restart_many};

@@ -40,7 +40,7 @@ pub fn stop(
             stop_one(client, &id, request, deadline).map(|answer| StopReply::One(Box::new(answer)))
         }
         filter => {
-            let ids = selected(client, filter)?;
+            let ids = selected(client, &filter)?;
             let results = in_parallel(ids, concurrency, |id| {
                 let result = stop_one(client, &id, request, deadline);
                 (Target { id: Some(id) }, result)

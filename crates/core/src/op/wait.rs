@@ -17,14 +17,16 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::stat::Mode;
 use serde_json::{Map, json};
 
+use super::await_line::wait_for_line;
 use super::list::selected;
 use super::logs::last_lines;
 use crate::client::{Client, find, not_found};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
+use crate::log::Pattern;
 use crate::process;
 use crate::request::{
-    Selection, TaskAnswer, Wait, WaitAnswer, WaitManyAnswer, WaitMode, WaitOutcome,
+    Selection, TaskAnswer, Until, Wait, WaitAnswer, WaitManyAnswer, WaitMode, WaitOutcome,
 };
 use crate::store::{Condition, Holder, Home, Observed, SupervisorLock, TaskDir, file};
 use crate::task::{Task, TaskId};
@@ -34,24 +36,29 @@ use crate::wait::poll_timeout;
 /// two steps, and when there are no descriptors left to watch with.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Waits until the tasks have ended, all or any of them.
+/// Waits until tasks, all or any of them, have ended or written a line.
 ///
 /// # Errors
+/// [`Error::TaskNotRunning`] when a task ends without the line that is waited for;
 /// [`Error::TaskNotFound`], also for a filter that matches nothing; [`Error::TaskWaitTimedOut`]
 /// past the deadline, with the tasks as they are.
 pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitAnswer> {
     let selection = request.selection()?;
     let single = matches!(selection, Selection::One(_));
-    let mut ids = selected(client, selection)?;
+    let mut ids = selected(client, &selection)?;
     let Some(first) = ids.first().cloned() else {
         return Err(Error::NoneMatches);
     };
+    let mut seen = std::collections::HashSet::new();
+    ids.retain(|id| seen.insert(id.clone()));
     let home = client.home_of(&first)?;
+    if let Until::Log(text) = &request.until {
+        let pattern = Pattern::compile("until.log", text)?;
+        return wait_for_line(&home, request, &ids, single, pattern, deadline);
+    }
     if single {
         return wait_for_one(&home, &first, deadline);
     }
-    let mut seen = std::collections::HashSet::new();
-    ids.retain(|id| seen.insert(id.clone()));
     let reached = reach(&home, &ids, request.mode, deadline)?;
     let tasks: Vec<Task> = reached.done.iter().map(Observed::task).collect();
     let enough = match request.mode {
@@ -70,6 +77,7 @@ pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitA
         outcome,
         tasks,
         pending: reached.pending,
+        matches: None,
     }))
 }
 
@@ -80,6 +88,7 @@ fn wait_for_one(home: &Home, id: &TaskId, deadline: Deadline) -> Result<WaitAnsw
         return Ok(WaitAnswer::One {
             answer,
             logs: last_lines(home, observed)?,
+            r#match: None,
         });
     }
     let observed = find(home, id)?;
@@ -96,7 +105,7 @@ fn wait_for_one(home: &Home, id: &TaskId, deadline: Deadline) -> Result<WaitAnsw
         .with("cursor", cursor))
 }
 
-fn many_timed_out(home: &Home, tasks: &[Task], pending: &[TaskId]) -> Error {
+pub(super) fn many_timed_out(home: &Home, tasks: &[Task], pending: &[TaskId]) -> Error {
     let mut cursors = Map::new();
     let mut waiting = Vec::new();
     for id in pending {

@@ -1,5 +1,7 @@
 //! Answers of the commands that are about tasks as a whole.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -79,6 +81,9 @@ pub enum WaitAnswer {
         answer: Box<TaskAnswer>,
         /// Its last log lines.
         logs: LogsAnswer,
+        /// With `until: {"log"}`: the line.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        r#match: Option<LineMatch>,
     },
     /// For several.
     Many(WaitManyAnswer),
@@ -93,6 +98,20 @@ pub struct WaitManyAnswer {
     pub tasks: Vec<Task>,
     /// The ids of those that have not.
     pub pending: Vec<TaskId>,
+    /// With `until: {"log"}`: the line of each task that has got there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matches: Option<BTreeMap<TaskId, LineMatch>>,
+}
+
+/// The line that was waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LineMatch {
+    /// Its text, without its end.
+    pub line: String,
+    /// Counts from 1, within its stream.
+    pub number: u64,
+    /// Where a reader stands who has seen it.
+    pub cursor: String,
 }
 
 /// Whether all tasks got there.

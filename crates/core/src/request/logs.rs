@@ -1,31 +1,82 @@
 //! `logs` and `events`.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{Request, invalid};
-use crate::clock::Timestamp;
+use super::select::{Filter, select};
+use super::{Moment, Request, Selection, invalid};
 use crate::error::Result;
-use crate::event::Frame;
+use crate::log::View;
 use crate::task::TaskId;
 
-/// Show the end of a task's log.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+/// Show a part of a task's log: its end unless told otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "LogsRequest")]
 pub struct Logs {
-    /// The task.
-    pub id: TaskId,
-    /// So many lines from the end; 100 when left out.
+    /// The task; or, for a stream, one of the following.
+    pub id: Option<TaskId>,
+    /// Several tasks.
+    pub ids: Option<Vec<TaskId>>,
+    /// The tasks with this tag.
+    pub tag: Option<String>,
+    /// The tasks with all of these tags.
+    pub tags: Option<Vec<String>>,
+    /// The tasks of this session.
+    #[serde(alias = "parentSessionId")]
+    pub parent_session_id: Option<String>,
+    /// Every task.
+    #[serde(default)]
+    pub all: bool,
+    /// So many lines from the end; with `cursor`, so many behind it. 100 when left out.
     pub lines: Option<usize>,
+    /// So many lines from the start as well.
+    pub head: Option<usize>,
+    /// Only what came after it.
+    pub cursor: Option<String>,
+    /// The same for a stream about several tasks; those that are not named begin at their start.
+    pub cursors: Option<BTreeMap<TaskId, String>>,
+    /// Only lines written then or later: RFC 3339, or how long ago, as `"5m"`.
+    pub since: Option<Moment>,
+    /// Only lines written then or earlier.
+    pub until: Option<Moment>,
+    /// Only lines that match this regular expression (syntax of the Rust `regex` crate).
+    pub grep: Option<String>,
+    /// So many lines before and after each match; 0 when left out.
+    pub context: Option<usize>,
+    /// At most so many matches, the oldest first; 100 when left out.
+    #[serde(alias = "maxMatches")]
+    pub max_matches: Option<usize>,
+    /// Which stream; matters where standard error is kept apart. `all` when left out.
+    #[serde(default)]
+    pub stream: StreamChoice,
+    /// `clean` or `raw`; `clean` when left out.
+    #[serde(default)]
+    pub view: View,
+    /// Whether each line comes with its number, time and stream; false when left out.
+    #[serde(default)]
+    pub timestamps: bool,
     /// At most so many bytes of text; 65536 when left out. At least one line is shown.
     #[serde(alias = "maxBytes")]
     pub max_bytes: Option<usize>,
     /// Longer lines are cut there, with a mark; 4096 when left out.
     #[serde(alias = "maxLineBytes")]
     pub max_line_bytes: Option<usize>,
+}
+
+/// Which of a task's streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamChoice {
+    /// Both.
+    #[default]
+    All,
+    /// Standard output; both, where they are one log.
+    Stdout,
+    /// Standard error, where it is kept apart.
+    Stderr,
 }
 
 impl Logs {
@@ -35,15 +86,38 @@ impl Logs {
     pub const DEFAULT_MAX_BYTES: usize = 65536;
     /// Bytes of one line shown unless told.
     pub const DEFAULT_MAX_LINE_BYTES: usize = 4096;
+    /// Matches shown unless told.
+    pub const DEFAULT_MAX_MATCHES: usize = 100;
 
     /// With defaults for everything but the task.
     pub fn of(id: TaskId) -> Self {
         Self {
-            id,
-            lines: None,
-            max_bytes: None,
-            max_line_bytes: None,
+            id: Some(id),
+            ..Self::default()
         }
+    }
+
+    /// The cursor of one task, and the field that holds it.
+    pub(crate) fn cursor_of(&self, id: &TaskId) -> Option<(&'static str, &str)> {
+        let cursor = self.cursor.as_deref().map(|text| ("cursor", text));
+        cursor.or_else(|| Some(("cursors", self.cursors.as_ref()?.get(id)?.as_str())))
+    }
+
+    /// Which tasks it is about.
+    pub(crate) fn selection(&self) -> Result<Selection> {
+        let filter = Filter {
+            tag: self.tag.as_ref(),
+            tags: self.tags.as_ref(),
+            parent_session_id: self.parent_session_id.as_ref(),
+        };
+        select(
+            "logs",
+            "id; or, with --stream or --follow, ids, a filter (tag, tags, parent_session_id), or all",
+            self.id.as_ref(),
+            self.ids.as_ref(),
+            filter,
+            self.all,
+        )
     }
 }
 
@@ -51,15 +125,40 @@ impl Request for Logs {
     const COMMAND: &'static str = "logs";
 
     fn check(&self) -> Result<()> {
+        let selection = self.selection()?;
+        check_cursors(&selection, self.cursor.as_ref(), self.cursors.as_ref())?;
         for (field, value) in [
             ("max_bytes", self.max_bytes),
             ("max_line_bytes", self.max_line_bytes),
+            ("max_matches", self.max_matches),
         ] {
-            if value == Some(0) {
+            refuse_zero(field, value)?;
+        }
+        let has_cursor = self.cursor.is_some() || self.cursors.is_some();
+        if has_cursor && self.head.is_some() {
+            return Err(invalid(
+                "head",
+                "`head` shows the start of a log, and `cursor` what comes after a place in it",
+                "Give one of the two.",
+            ));
+        }
+        if self.grep.is_some() && self.head.is_some() {
+            return Err(invalid(
+                "head",
+                "matches are not lines from the start",
+                "Leave head out; max_matches limits a search.",
+            ));
+        }
+        for (field, given) in [
+            ("context", self.context.is_some()),
+            ("max_matches", self.max_matches.is_some()),
+        ] {
+            if given && self.grep.is_none() {
+                let problem = "it says how matches are shown, and nothing is searched";
                 return Err(invalid(
                     field,
-                    "it must be at least 1",
-                    "Leave it out for the default.",
+                    problem,
+                    "Give grep as well, or leave it out.",
                 ));
             }
         }
@@ -67,95 +166,118 @@ impl Request for Logs {
     }
 }
 
-/// Show what happened to a task, its log lines among it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+/// Show what happened to tasks, their log lines among it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "EventsRequest")]
 pub struct Events {
-    /// The task.
-    pub id: TaskId,
-    /// So many log lines from the end; 100 when left out.
+    /// The task; or one of the following.
+    pub id: Option<TaskId>,
+    /// Several tasks.
+    pub ids: Option<Vec<TaskId>>,
+    /// The tasks with this tag.
+    pub tag: Option<String>,
+    /// The tasks with all of these tags.
+    pub tags: Option<Vec<String>>,
+    /// The tasks of this session.
+    #[serde(alias = "parentSessionId")]
+    pub parent_session_id: Option<String>,
+    /// Every task.
+    #[serde(default)]
+    pub all: bool,
+    /// So many log lines from the end of each task's log; 100 when left out, all behind a cursor.
     pub lines: Option<usize>,
+    /// Only what came after it.
+    pub cursor: Option<String>,
+    /// The same for several tasks; those that are not named begin at their start.
+    pub cursors: Option<BTreeMap<TaskId, String>>,
+    /// `clean` or `raw`; `clean` when left out.
+    #[serde(default)]
+    pub view: View,
+    /// Longer lines are cut there, with a mark; 4096 when left out.
+    #[serde(alias = "maxLineBytes")]
+    pub max_line_bytes: Option<usize>,
+}
+
+impl Events {
+    /// With defaults for everything but the task.
+    pub fn of(id: TaskId) -> Self {
+        Self {
+            id: Some(id),
+            ..Self::default()
+        }
+    }
+
+    /// Which tasks it is about.
+    pub(crate) fn selection(&self) -> Result<Selection> {
+        let filter = Filter {
+            tag: self.tag.as_ref(),
+            tags: self.tags.as_ref(),
+            parent_session_id: self.parent_session_id.as_ref(),
+        };
+        select(
+            "events",
+            "id, ids, a filter (tag, tags, parent_session_id), or all",
+            self.id.as_ref(),
+            self.ids.as_ref(),
+            filter,
+            self.all,
+        )
+    }
 }
 
 impl Request for Events {
     const COMMAND: &'static str = "events";
+
+    fn check(&self) -> Result<()> {
+        let selection = self.selection()?;
+        check_cursors(&selection, self.cursor.as_ref(), self.cursors.as_ref())?;
+        refuse_zero("max_line_bytes", self.max_line_bytes)
+    }
 }
 
-/// A bounded view of a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct LogsAnswer {
-    /// The task.
-    pub task_id: TaskId,
-    /// Lines in the log, an unfinished last one included.
-    pub total_lines: u64,
-    /// Lines shown.
-    pub shown_lines: usize,
-    /// Whether there are lines that are not shown.
-    pub has_more: bool,
-    /// Bytes of the log that are gone for good.
-    pub truncated_bytes: u64,
-    /// Shown lines that were cut.
-    pub clipped_lines: usize,
-    /// The lines, without their ends.
-    pub lines: Vec<String>,
-    /// Whether the last line shown has no end yet.
-    pub last_line_partial: bool,
-    /// Where this view ends.
-    pub cursor: String,
-    /// Whether more may come: the task has not ended.
-    pub running: bool,
+fn refuse_zero(field: &str, value: Option<usize>) -> Result<()> {
+    if value == Some(0) {
+        return Err(invalid(
+            field,
+            "it must be at least 1",
+            "Leave it out for the default.",
+        ));
+    }
+    Ok(())
 }
 
-/// What `logs` answers: the view alone, or beside a pointer to all of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum LogsReply {
-    /// Everything fits, or was asked for inline.
-    Inline(LogsAnswer),
-    /// There is more in the file.
-    WithArtifact(LogsWithArtifact),
-}
-
-/// A view and where the whole is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct LogsWithArtifact {
-    /// Always `summary+artifact`.
-    pub kind: &'static str,
-    /// One sentence.
-    pub summary: String,
-    /// The view.
-    pub inline: LogsAnswer,
-    /// The whole.
-    pub artifact: Artifact,
-}
-
-/// A file that a caller may read by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Artifact {
-    /// Names it for programs: `task.<id>.logs`.
-    pub key: String,
-    /// Names it for people.
-    pub label: String,
-    /// Always `text`.
-    pub kind: &'static str,
-    /// Where it is.
-    pub absolute_path: PathBuf,
-    /// The same below the home.
-    pub relative_path: String,
-    /// Its size now.
-    pub size_bytes: u64,
-    /// When its task was created.
-    pub created_at: Option<Timestamp>,
-}
-
-/// What happened to a task.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct EventsAnswer {
-    /// The task.
-    pub task_id: TaskId,
-    /// Log lines and lifecycle events that there are.
-    pub total: u64,
-    /// A snapshot, then the frames in the order in which they happened.
-    pub frames: Vec<Frame>,
+/// A cursor is of one task.
+pub(super) fn check_cursors(
+    selection: &Selection,
+    cursor: Option<&String>,
+    cursors: Option<&BTreeMap<TaskId, String>>,
+) -> Result<()> {
+    if cursor.is_some() && !matches!(selection, Selection::One(_)) {
+        return Err(invalid(
+            "cursor",
+            "a cursor is of one task",
+            "Give cursors, an object from id to cursor.",
+        ));
+    }
+    if cursor.is_some() && cursors.is_some() {
+        return Err(invalid(
+            "cursors",
+            "`cursor` and `cursors` exclude each other",
+            "Give one of the two.",
+        ));
+    }
+    let named = |id: &TaskId| match selection {
+        Selection::One(one) => one == id,
+        Selection::Many(ids) => ids.contains(id),
+        Selection::Matching(_) | Selection::All => true,
+    };
+    match cursors.into_iter().flatten().find(|(id, _)| !named(id)) {
+        Some((id, _)) => Err(invalid(
+            "cursors",
+            format!("it names {id}, which is not asked for"),
+            "Name only tasks that the stream is about.",
+        )),
+        None => Ok(()),
+    }
 }

@@ -6,18 +6,25 @@
 
 mod answer;
 mod decode;
+mod log_answer;
 mod logs;
+mod moment;
 mod restart;
 mod select;
 mod shape;
 mod start;
 
 pub use answer::{
-    BatchAnswer, BatchItem, BatchOutcome, Lifecycle, ListAnswer, StartAnswer, Target, TaskAnswer,
-    WaitAnswer, WaitManyAnswer, WaitOutcome,
+    BatchAnswer, BatchItem, BatchOutcome, Lifecycle, LineMatch, ListAnswer, StartAnswer, Target,
+    TaskAnswer, WaitAnswer, WaitManyAnswer, WaitOutcome,
 };
 pub use decode::{MAX_PAYLOAD_BYTES, decode, decode_batch, invalid, nearest};
-pub use logs::{Artifact, Events, EventsAnswer, Logs, LogsAnswer, LogsReply, LogsWithArtifact};
+pub use log_answer::{
+    Artifact, DetailedLine, EventsAnswer, LogLines, LogMatch, LogsAnswer, LogsReply,
+    LogsWithArtifact,
+};
+pub use logs::{Events, Logs, StreamChoice};
+pub use moment::Moment;
 pub use restart::Restart;
 pub use select::{List, Selection, Status, Stop, Until, Wait, WaitMode};
 pub use shape::OneOrMany;

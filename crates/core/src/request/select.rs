@@ -1,10 +1,12 @@
 //! `status`, `list`, `wait`, `stop`: requests that name tasks.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::logs::check_cursors;
 use super::{OneOrMany, Request, invalid};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -136,6 +138,10 @@ pub struct Wait {
     /// Where they must get; `terminal` when left out.
     #[serde(default)]
     pub until: Until,
+    /// With `until: {"log"}`: search only what came after it, instead of the present run.
+    pub cursor: Option<String>,
+    /// The same for several tasks.
+    pub cursors: Option<BTreeMap<TaskId, String>>,
 }
 
 /// Whether all tasks must get there or any one.
@@ -150,12 +156,14 @@ pub enum WaitMode {
 }
 
 /// Where a task must get.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Until {
     /// It has ended.
     #[default]
     Terminal,
+    /// A line of its log matches this regular expression (syntax of the Rust `regex` crate).
+    Log(String),
 }
 
 impl Wait {
@@ -181,7 +189,17 @@ impl Request for Wait {
     const COMMAND: &'static str = "wait";
 
     fn check(&self) -> Result<()> {
-        self.selection().map(|_| ())
+        let selection = self.selection()?;
+        let (cursor, cursors) = (self.cursor.as_ref(), self.cursors.as_ref());
+        check_cursors(&selection, cursor, cursors)?;
+        if self.until == Until::Terminal && (cursor.is_some() || cursors.is_some()) {
+            return Err(invalid(
+                "cursor",
+                "it says where a search begins, and nothing is searched",
+                "Give until: {\"log\": \"...\"} as well, or leave it out.",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -241,15 +259,16 @@ impl Request for Stop {
     }
 }
 
+/// The filters of a request.
 #[derive(Clone, Copy)]
-struct Filter<'a> {
-    tag: Option<&'a String>,
-    tags: Option<&'a Vec<String>>,
-    parent_session_id: Option<&'a String>,
+pub(super) struct Filter<'a> {
+    pub tag: Option<&'a String>,
+    pub tags: Option<&'a Vec<String>>,
+    pub parent_session_id: Option<&'a String>,
 }
 
 /// Exactly one way of naming tasks must be used: a filter beside an id would be ignored.
-fn select(
+pub(super) fn select(
     command: &str,
     ways_to_name: &str,
     id: Option<&TaskId>,

@@ -144,8 +144,9 @@ pub struct ProcessIdentity {
     pub start_time: u64,
 }
 
-/// One `start` of a task id; random.
+/// One `start` of a task id; random, at most 16 hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Generation(String);
 
 /// The value of `BACKGROUND_TASKS_RUN` in the processes of one run; random.
@@ -174,7 +175,20 @@ macro_rules! random_name {
 random_name!(Generation);
 random_name!(RunToken);
 
+impl TryFrom<String> for Generation {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("a generation has 1 to 16 hex digits")
+    }
+}
+
 impl Generation {
+    /// Reads the text form.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_hex && (1..=16).contains(&text.len())).then(|| Self(text.to_owned()))
+    }
+
     /// Of a task whose record cannot be read.
     pub(crate) fn unknown() -> Self {
         Self("0".to_owned())

@@ -2,11 +2,14 @@
 //!
 //! Characters are put at the cursor, `\r` and `\b` move it, and so do the CSI sequences that move,
 //! erase, insert or delete within a line. Colours, titles, links and other control characters show
-//! nothing. Where a terminal and common sense differ, the terminal is followed: text that is drawn
-//! over by a shorter one keeps its tail, since real tools pad or erase.
+//! nothing.
 //!
-//! Three things are simpler than in a terminal:
+//! Some things are simpler than in a terminal:
 //!
+//! - **Redraws.** Text that is drawn right behind a `\r` is the new state of the line, all of it. In
+//!   a terminal the tail of a longer text before would stay; tools that mean their reader well pad
+//!   or erase it, and of the others nobody wants to read `Doneloading`. What moves the cursor first
+//!   changes the line where it gets to, and leaves the rest.
 //! - **Width.** Every character is one column wide, but for those that modify the one before.
 //!   A tab stays a tab; only what is drawn over it turns it into blanks.
 //! - **Rows.** There is only one. What is put into another row (the bars of `docker pull`, the
@@ -43,6 +46,8 @@ pub(super) struct TerminalLine {
     row: i64,
     cursor: Cursor,
     saved: Cursor,
+    /// A `\r` was the last thing that moved the cursor.
+    returned: bool,
 }
 
 impl TerminalLine {
@@ -53,6 +58,7 @@ impl TerminalLine {
             row: 0,
             cursor: Cursor::default(),
             saved: Cursor::default(),
+            returned: false,
         }
     }
 
@@ -62,6 +68,7 @@ impl TerminalLine {
         self.row = 0;
         self.cursor = Cursor::default();
         self.saved = Cursor::default();
+        self.returned = false;
     }
 
     /// Text, and the control characters in it.
@@ -87,6 +94,7 @@ impl TerminalLine {
 
     /// A control character.
     pub(super) fn control(&mut self, control: char) {
+        self.returned = control == '\r' || self.returned && !matches!(control, '\u{8}'..='\u{c}');
         match control {
             '\r' => self.cursor.column = 0,
             '\u{8}' => self.move_left(1),
@@ -114,6 +122,8 @@ impl TerminalLine {
 
     /// A CSI sequence without special characters.
     pub(super) fn csi(&mut self, command: u8, params: Params) {
+        // Colours move nothing; neither does erasing.
+        self.returned &= matches!(command, b'm' | b'K' | b'J');
         let count = params.count(0);
         let rows = i64::from(params.value(0).max(1));
         match command {
@@ -159,9 +169,11 @@ impl TerminalLine {
     /// Makes the cursor's row the one that is kept; gives the column to draw in.
     fn prepare(&mut self) -> usize {
         let Cursor { column, row } = self.cursor;
-        if row != self.row && column < self.cells.length() {
+        let replaces = row != self.row && column < self.cells.length();
+        if replaces || self.returned {
             self.cells.truncate(0);
         }
+        self.returned = false;
         self.row = row;
         column
     }

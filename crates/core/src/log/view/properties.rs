@@ -58,19 +58,24 @@ fn places(splits: &[proptest::sample::Index], length: usize) -> Vec<usize> {
     places
 }
 
-/// The simplest terminal that could be right: ASCII, `\r`, `\b` and erasing to the end.
+/// The simplest terminal that could be right: ASCII, `\r` (text behind it is the new state of the
+/// line), `\b` and erasing to the end.
 fn model(line: &str) -> String {
     let (mut cells, mut column, mut redrawn) = (Vec::new(), 0, false);
+    let mut returned = false;
     for byte in line.replace("\x1b[K", "K").bytes() {
         match byte {
-            b'\r' => column = 0,
-            8 => column = column.max(1) - 1,
+            b'\r' => (column, returned) = (0, true),
+            8 => (column, returned) = (column.max(1) - 1, false),
             b'K' => {
                 redrawn |= column < cells.len();
                 cells.truncate(column);
             }
             _ => {
                 redrawn |= column < cells.len();
+                if std::mem::take(&mut returned) {
+                    cells.clear();
+                }
                 cells.resize(cells.len().max(column + 1), b' ');
                 cells[column] = byte;
                 column += 1;

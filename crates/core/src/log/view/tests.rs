@@ -53,7 +53,9 @@ fn a_redraw_leaves_its_last_state() {
     check(&[
         ("10%\r50%\r100%\r", "100%"),
         ("\r  1/3\r  2/3\r  3/3", "  3/3"),
-        ("long text\rshort", "shorttext"),
+        ("long text\rshort", "short"),
+        ("long text\r\x1b[0mshort", "short"),
+        ("long text\r\x1b[5Ctail", "long tail"),
         ("long text\rshort    ", "short"),
         ("long text\r\x1b[Kshort", "short"),
         ("long text\x1b[2K\x1b[Gshort", "short"),
@@ -65,7 +67,7 @@ fn a_redraw_leaves_its_last_state() {
         ("N\x08NA\x08AM\x08ME _\x08f", "NAME f"),
         ("Done  \x1b[K", "Done  "),
         ("é1\re\u{301}2\x08\x08E", "E2"),
-        ("✔\u{fe0f} ok\r✘\u{fe0f}", "✘\u{fe0f} ok"),
+        ("✔\u{fe0f} ok\x1b[G✘\u{fe0f}", "✘\u{fe0f} ok"),
     ]);
 }
 
@@ -75,7 +77,7 @@ fn a_tab_stays_one_until_it_is_drawn_over() {
         ("a\tb\x1b[0m", "a\tb"),
         ("name\t50%\rname\t60%", "name\t60%"),
         ("abcdefghij\r\tX", "abcdefghXj"),
-        ("a\tb\ra123", "a123    b"),
+        ("a\tb\x1b[Ga123", "a123    b"),
         ("a\tb\x1b[3G\x1b[K!", "a !"),
     ]);
 }

@@ -1,0 +1,173 @@
+//! Searching the logs of a task.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use super::{LogReader, OpenLog, source};
+use crate::clock::Timestamp;
+use crate::log::{
+    Hit, LogStream, Pattern, Place, Position, Renderer, Unfinished, View, last_lines, search,
+};
+use crate::store::TaskDir;
+
+/// Of a line that is longer only so much is searched, and so much of it is looked at clean.
+const LONGEST: usize = 1 << 20;
+
+/// A line that matches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Match {
+    pub stream: LogStream,
+    pub hit: Hit,
+    pub written_at: Timestamp,
+}
+
+/// What a search of the logs has found.
+#[derive(Debug, Default)]
+pub(crate) struct Matches {
+    /// In the order of time.
+    pub found: Vec<Match>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+impl LogReader {
+    /// Searches what is behind the reader, within `since` and `until`, for the first `most` matches.
+    /// The reader stands behind what was searched afterwards; where there are more matches, behind
+    /// the last one that was found.
+    pub(crate) fn search(
+        &mut self,
+        dir: &TaskDir,
+        pattern: &Pattern,
+        most: usize,
+    ) -> io::Result<Matches> {
+        let mut found = Vec::new();
+        let mut behind = Vec::new();
+        for at in 0..self.logs.len() {
+            let (hits, end) = self.search_log(&self.logs[at], dir, pattern, most)?;
+            let stream = self.logs[at].stream;
+            found.extend(hits.into_iter().map(|hit| Match {
+                stream,
+                hit,
+                written_at: self.written_at(at, hit.end),
+            }));
+            behind.push((stream, end));
+        }
+        found.sort_by_key(|found| found.written_at);
+        let more = found.len() > most;
+        for (stream, end) in behind {
+            let of_log = |found: &&Match| found.stream == stream;
+            let left = found.get(most..).unwrap_or_default();
+            let taken = &found[..most.min(found.len())];
+            let position = match taken.iter().rfind(of_log) {
+                Some(last) if left.iter().any(|found| found.stream == stream) => {
+                    behind_hit(&last.hit)
+                }
+                Some(last) if last.hit.partial => behind_hit(&last.hit),
+                None if left.iter().any(|found| found.stream == stream) => continue,
+                _ => end.into(),
+            };
+            self.seek(stream, position);
+        }
+        found.truncate(most);
+        Ok(Matches { found, more })
+    }
+
+    fn search_log(
+        &self,
+        log: &OpenLog,
+        dir: &TaskDir,
+        pattern: &Pattern,
+        most: usize,
+    ) -> io::Result<(Vec<Hit>, Place)> {
+        let span = self.span(log, dir)?;
+        let position = log.lines.position();
+        let from = if position.offset > span.from.offset {
+            Place {
+                offset: position.offset,
+                lines: position.lines,
+            }
+        } else {
+            span.from
+        };
+        let mut renderer = Renderer::new(View::Clean, LONGEST);
+        let mut clean = |line: &[u8], text: &mut Vec<u8>| {
+            text.extend_from_slice(renderer.whole(line, true).text.as_bytes());
+        };
+        let mut hits = Vec::new();
+        let end = search(
+            source(log, dir, &self.generation),
+            pattern,
+            (self.look.view == View::Clean).then_some(&mut clean),
+            from,
+            span.to,
+            &mut |hit| {
+                hits.push(hit);
+                if hits.len() > most {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
+        )?;
+        Ok((hits, end))
+    }
+
+    /// The text of a match with up to `context` lines before and after it, of the same log. Whether
+    /// it was cut. Moves the reader.
+    pub(crate) fn show_match(
+        &mut self,
+        dir: &TaskDir,
+        found: &Match,
+        context: usize,
+    ) -> io::Result<ShownMatch> {
+        let Some(at) = self.logs.iter().position(|log| log.stream == found.stream) else {
+            return Ok(ShownMatch::default());
+        };
+        let log = &self.logs[at];
+        let starts = last_lines(source(log, dir, &self.generation), found.hit.start, context)?;
+        let begin = Position {
+            offset: starts.first().copied().unwrap_or(found.hit.start),
+            lines: found.hit.number - 1 - starts.len() as u64,
+            mid_line: false,
+        };
+        self.seek(found.stream, begin);
+        let mut shown = ShownMatch::default();
+        let log = &mut self.logs[at];
+        for line in 0..=starts.len() + context {
+            let source = crate::log::LogSource {
+                file: &log.file,
+                dir,
+                stream: log.stream,
+                generation: &self.generation,
+            };
+            let next = log.lines.find(source, log.size, Unfinished::GiveAll)?;
+            let Some(next) = next else { break };
+            let text = log.lines.give(&next);
+            shown.clipped += usize::from(text.clipped);
+            let text = text.text.to_owned();
+            match line.cmp(&starts.len()) {
+                std::cmp::Ordering::Less => shown.before.push(text),
+                std::cmp::Ordering::Equal => shown.line = text,
+                std::cmp::Ordering::Greater => shown.after.push(text),
+            }
+        }
+        Ok(shown)
+    }
+}
+
+/// A match as it is shown.
+#[derive(Debug, Default)]
+pub(crate) struct ShownMatch {
+    pub line: String,
+    pub before: Vec<String>,
+    pub after: Vec<String>,
+    pub clipped: usize,
+}
+
+fn behind_hit(hit: &Hit) -> Position {
+    Position {
+        offset: hit.end,
+        lines: hit.number - u64::from(hit.partial),
+        mid_line: hit.partial,
+    }
+}

@@ -1,0 +1,191 @@
+//! The histories of one task or many as one stream: what is stored, then what happens.
+
+mod live;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::ControlFlow;
+use std::os::fd::BorrowedFd;
+
+use super::history::{Begin, History, Wanted};
+use super::wait::Vigil;
+use crate::clock::Deadline;
+use crate::error::{ErrorKind, Result};
+use crate::event::Outlet;
+use crate::log::FolderWatch;
+use crate::request::Selection;
+use crate::store::Home;
+use crate::task::TaskId;
+
+/// Whether a stream ends with what is there or goes on.
+#[derive(Clone, Copy, Debug)]
+pub enum Follow<'a> {
+    /// It ends with what is there.
+    No,
+    /// It goes on until the tasks have ended; for a filter, whose tasks may be joined by others,
+    /// until the deadline.
+    On {
+        /// Or until this has passed.
+        deadline: Deadline,
+        /// Or until nobody reads what is written here (a pipe, mostly), which is noticed also while
+        /// nothing happens.
+        output: Option<BorrowedFd<'a>>,
+    },
+}
+
+/// What a stream is about and where it begins.
+pub(super) struct Plan<'a> {
+    pub home: &'a Home,
+    pub selection: &'a Selection,
+    /// Where the history of a task begins that is there from the start.
+    pub begin: &'a dyn Fn(&TaskId) -> Begin,
+    pub wanted: &'a dyn Fn() -> Wanted,
+    /// Whether each task begins with its snapshot.
+    pub snapshots: bool,
+}
+
+impl Plan<'_> {
+    /// Whether others may join in.
+    fn is_open_ended(&self) -> bool {
+        matches!(self.selection, Selection::Matching(_) | Selection::All)
+    }
+}
+
+/// What has to be looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stale {
+    Nothing,
+    Lines,
+    All,
+}
+
+/// One of the tasks.
+struct Member<'a> {
+    history: History<'a>,
+    vigil: Option<Vigil>,
+    stale: Stale,
+    /// Started anew, or removed.
+    is_over: bool,
+    /// When the unfinished line of logs of this size may be given.
+    quiet: Option<(u64, Deadline)>,
+}
+
+/// Several histories on their way into one stream.
+pub(super) struct Stream<'a> {
+    plan: Plan<'a>,
+    /// By a number that is never used again: what was told of one is not taken for another.
+    members: BTreeMap<usize, Member<'a>>,
+    next_number: usize,
+    watch: Option<FolderWatch>,
+    /// Tasks may have come to match without a word.
+    look_for_others: bool,
+}
+
+impl<'a> Stream<'a> {
+    /// Opens the histories of these tasks.
+    ///
+    /// # Errors
+    /// As [`History::open`]; with a filter, a task that has gone meanwhile is none.
+    pub(super) fn open(plan: Plan<'a>, ids: &[TaskId]) -> Result<Self> {
+        let mut stream = Self {
+            plan,
+            members: BTreeMap::new(),
+            next_number: 0,
+            watch: None,
+            look_for_others: false,
+        };
+        for id in ids {
+            let begin = (stream.plan.begin)(id);
+            stream.join(id, begin)?;
+        }
+        Ok(stream)
+    }
+
+    /// Adds a task; its number, unless it has gone.
+    fn join(&mut self, id: &TaskId, begin: Begin) -> Result<Option<usize>> {
+        let history = match History::open(self.plan.home, id, begin, (self.plan.wanted)()) {
+            Err(error) if self.plan.is_open_ended() && error.kind() == ErrorKind::TaskNotFound => {
+                return Ok(None);
+            }
+            other => other?,
+        };
+        let number = self.next_number;
+        self.next_number += 1;
+        self.members.insert(
+            number,
+            Member {
+                history,
+                vigil: None,
+                stale: Stale::All,
+                is_over: false,
+                quiet: None,
+            },
+        );
+        Ok(Some(number))
+    }
+
+    /// The tasks' histories.
+    pub(super) fn histories(&self) -> impl Iterator<Item = &History<'a>> {
+        self.members.values().map(|member| &member.history)
+    }
+
+    /// Tells how the tasks stand.
+    pub(super) fn snapshots(&self, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
+        if self.plan.snapshots {
+            for history in self.histories() {
+                history.snapshot(outlet)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Gives what there is, or also what happens. Breaks when nobody reads any more.
+    pub(super) fn run(
+        &mut self,
+        follow: Follow<'_>,
+        outlet: &mut Outlet<'_>,
+    ) -> Result<ControlFlow<()>> {
+        match follow {
+            Follow::No => self.give_stored(outlet),
+            Follow::On { deadline, output } => self.follow(deadline, output, outlet),
+        }
+    }
+
+    fn give_stored(&mut self, outlet: &mut Outlet<'_>) -> Result<ControlFlow<()>> {
+        for member in self.members.values_mut() {
+            member.history.refresh()?;
+            // Whoever looks once sees the line that is being written, too.
+            member.history.give_unfinished();
+        }
+        self.give(outlet)
+    }
+
+    /// Gives what the latest round has found, in the order of time.
+    fn give(&mut self, outlet: &mut Outlet<'_>) -> Result<ControlFlow<()>> {
+        if self.members.len() == 1
+            && let Some(only) = self.members.values_mut().next()
+        {
+            return only.history.give_all(outlet);
+        }
+        // The histories that have something, by when that was.
+        let mut next = BinaryHeap::new();
+        for (&number, member) in &mut self.members {
+            if let Some(time) = member.history.next_time()? {
+                next.push(Reverse((time, number)));
+            }
+        }
+        while let Some(Reverse((_, number))) = next.pop() {
+            let until = next.peek().map(|Reverse((time, _))| *time);
+            let Some(member) = self.members.get_mut(&number) else {
+                continue;
+            };
+            if member.history.give_until(until, outlet)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if let Some(time) = member.history.next_time()? {
+                next.push(Reverse((time, number)));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}

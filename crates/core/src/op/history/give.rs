@@ -1,0 +1,197 @@
+//! Giving what a round has found.
+
+use std::ops::ControlFlow;
+
+use serde_json::json;
+
+use super::History;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::event::{EventData, JournalEntry, Outlet};
+use crate::log::{LogStream, Next, Position, Unfinished};
+use crate::store::Home;
+use crate::task::FailReason;
+
+/// What comes next.
+enum Step {
+    Line(Next),
+    Entry(JournalEntry),
+    /// An end that no supervisor could put into the journal.
+    UnrecordedEnd,
+}
+
+impl History<'_> {
+    /// How the task is now.
+    pub(in crate::op) fn snapshot(&self, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
+        outlet.send(self.framer.snapshot(&self.observed.task()))
+    }
+
+    /// A frame about the history as a whole.
+    pub(in crate::op) fn tell(
+        &self,
+        name: &'static str,
+        facts: serde_json::Value,
+        outlet: &mut Outlet<'_>,
+    ) -> ControlFlow<()> {
+        outlet.send(self.framer.facts(name, Timestamp::now(), facts))
+    }
+
+    /// Gives everything that the round has found.
+    pub(in crate::op) fn give_all(&mut self, outlet: &mut Outlet<'_>) -> Result<ControlFlow<()>> {
+        self.give_until(None, outlet)
+    }
+
+    /// When what comes next happened; `None` when there is nothing more in this round.
+    pub(in crate::op) fn next_time(&mut self) -> Result<Option<Timestamp>> {
+        Ok(self.next()?.map(|step| match step {
+            Step::Line(next) => next.written_at,
+            Step::Entry(entry) => entry.timestamp,
+            Step::UnrecordedEnd => Timestamp::now(),
+        }))
+    }
+
+    /// Gives what happened until then.
+    pub(in crate::op) fn give_until(
+        &mut self,
+        until: Option<Timestamp>,
+        outlet: &mut Outlet<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let is_later = |at: Timestamp| until.is_some_and(|until| at > until);
+        while let Some(step) = self.next()? {
+            let given = match step {
+                Step::Line(next) if is_later(next.written_at) => break,
+                Step::Entry(entry) if is_later(entry.timestamp) => break,
+                Step::Line(next) => self.give_line(&next, outlet),
+                Step::Entry(entry) => self.give_entry(&entry, outlet),
+                Step::UnrecordedEnd => self.give_unrecorded_end(outlet),
+            };
+            if given.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn next(&mut self) -> Result<Option<Step>> {
+        let round = &self.round;
+        if self.terminal_given && self.wanted.ends_with_task {
+            return Ok(None);
+        }
+        let entry = round.entries.front();
+        let is_last_word = match entry {
+            Some(entry) => Some(entry.number) == round.terminal,
+            None => round.ended,
+        };
+        let unfinished = if is_last_word {
+            Unfinished::GiveAll
+        } else if entry.is_none() && round.give_unfinished {
+            Unfinished::GiveSettled
+        } else {
+            Unfinished::Wait
+        };
+        let waits = entry.is_none() && round.run_is_beginning;
+        let limit = |stream, size| match (entry, stream) {
+            (Some(entry), LogStream::Main) => entry.log_offset,
+            (Some(entry), LogStream::Stderr) => entry.stderr_offset,
+            (None, _) if waits => 0,
+            (None, _) => size,
+        };
+        let line = self.logs.find(&self.dir, limit, unfinished);
+        let read_error = |error| self.home.error("read", &Home::log_name(&self.id), error);
+        if let Some(next) = line.map_err(read_error)? {
+            return Ok(Some(Step::Line(next)));
+        }
+        Ok(match entry {
+            Some(entry) => Some(Step::Entry(entry.clone())),
+            None if round.ended && !self.terminal_given => Some(Step::UnrecordedEnd),
+            None => None,
+        })
+    }
+
+    fn give_line(&mut self, next: &Next, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
+        if let Some((stream, bytes)) = self.logs.take_lost() {
+            let position = self.framer.cursor_mut().position_mut(stream);
+            if stream == next.stream {
+                position.offset = next.found.start;
+                position.lines = next.found.number - 1;
+                position.mid_line = false;
+            }
+            self.tell_lost(stream, bytes, outlet)?;
+        }
+        let before = self.logs.position(next.stream).unwrap_or_default();
+        let mut shown = self.logs.give(next);
+        let position = self.framer.cursor_mut().position_mut(next.stream);
+        *position = Position {
+            offset: next.found.end,
+            lines: next.found.number - u64::from(next.is_unfinished()),
+            mid_line: next.is_unfinished(),
+        };
+        if let Some(pattern) = &self.wanted.pattern {
+            if !pattern.matches(shown.text) {
+                if next.is_unfinished() && !self.round.ended {
+                    // What follows may make it match: it is looked at again as a whole.
+                    *position = before;
+                    self.logs.seek(next.stream, before);
+                    self.round.give_unfinished = false;
+                }
+                return ControlFlow::Continue(());
+            }
+            shown = self.clipper.whole(shown.text.as_bytes(), true);
+        }
+        self.lines_given += 1;
+        let frame = self
+            .framer
+            .line(next.stream, &next.found, shown, next.written_at);
+        outlet.send(frame)
+    }
+
+    /// Lines of a capped log that were freed before this reader came to them.
+    fn tell_lost(&self, stream: LogStream, bytes: u64, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
+        let facts = json!({
+            "truncated_bytes": bytes,
+            "stream": crate::event::StreamName(stream).as_str(),
+        });
+        self.tell("task.log.truncated", facts, outlet)
+    }
+
+    fn give_entry(&mut self, entry: &JournalEntry, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
+        self.round.entries.pop_front();
+        self.terminal_given |= Some(entry.number) == self.round.terminal;
+        let frame = self.framer.event(entry);
+        if self.wanted.events {
+            outlet.send(frame)
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn give_unrecorded_end(&mut self, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
+        self.terminal_given = true;
+        self.framer.cursor_mut().end_told = true;
+        let task = self.observed.task();
+        let timestamp = task.updated_at.unwrap_or_else(Timestamp::now);
+        let event = match self.observed.record() {
+            Ok(record) => EventData::of_end(&record.facts.state),
+            Err(_) => Some(EventData::Failed {
+                reason: FailReason::RecordCorrupt,
+                problem: task.problem.unwrap_or_default(),
+            }),
+        };
+        let Some(event) = event.filter(|_| self.wanted.events) else {
+            return ControlFlow::Continue(());
+        };
+        self.events_seen += 1;
+        outlet.send(self.framer.lifecycle(&event, timestamp))
+    }
+}
+
+/// Collects frames for an answer.
+#[derive(Default)]
+pub(in crate::op) struct Collected(pub Vec<crate::event::Frame<'static>>);
+
+impl crate::event::FrameSink for Collected {
+    fn frame(&mut self, frame: &crate::event::Frame<'_>) -> ControlFlow<()> {
+        self.0.push(frame.clone().into_owned());
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,154 @@
+//! `logs`: a bounded view of a task's log, with exact totals.
+
+mod viewing;
+
+use std::io;
+
+use super::events::look;
+use crate::client::{Client, find, not_found};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::log::{Cursor, LogReader, LogStream, Pattern};
+use crate::request::{
+    Artifact, LogLines, Logs, LogsAnswer, LogsReply, LogsWithArtifact, Selection, StreamChoice,
+    invalid,
+};
+use crate::store::{Home, Observed};
+use crate::task::{Generation, TaskId};
+use viewing::{Shown, Viewing};
+
+/// When an answer points to the whole log besides showing a part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ArtifactMode {
+    /// When there is more than is shown.
+    #[default]
+    Auto,
+    /// Never.
+    Inline,
+    /// Always.
+    Artifact,
+}
+
+/// Shows a part of a log.
+///
+/// # Errors
+/// [`crate::Error::TaskNotFound`]; [`crate::Error::CommandInput`] for a cursor that does not fit and
+/// for a pattern that is none; [`crate::Error::Store`] when the log cannot be read.
+pub fn logs(client: &Client, request: &Logs, mode: ArtifactMode) -> Result<LogsReply> {
+    let Selection::One(id) = &request.selection()? else {
+        return Err(invalid(
+            "id",
+            "one document shows one task's log",
+            "Name one task by id, or add --stream or --follow.",
+        ));
+    };
+    let home = client.home_of(id)?;
+    let observed = find(&home, id)?;
+    let (inline, size_bytes) = view(&home, &observed, request)?;
+    let wanted = match mode {
+        ArtifactMode::Auto => inline.has_more,
+        ArtifactMode::Inline => false,
+        ArtifactMode::Artifact => true,
+    };
+    if !wanted {
+        return Ok(LogsReply::Inline(inline));
+    }
+    let summary = format!(
+        "Showing {} of {} log lines for {id}.",
+        inline.shown_lines, inline.total_lines
+    );
+    let artifact = Artifact {
+        key: format!("task.{id}.logs"),
+        label: format!("Full log of {id}"),
+        kind: "text",
+        absolute_path: home.log_path(id),
+        relative_path: Home::log_name(id),
+        size_bytes,
+        created_at: observed.task().created_at,
+    };
+    Ok(LogsReply::WithArtifact(LogsWithArtifact {
+        kind: "summary+artifact",
+        summary,
+        inline,
+        artifact,
+    }))
+}
+
+/// The last lines of an observed task, as other answers show them.
+pub(super) fn last_lines(home: &Home, observed: &Observed) -> Result<LogsAnswer> {
+    view(home, observed, &Logs::of(observed.id.clone())).map(|(view, _)| view)
+}
+
+/// The generation that a cursor belongs to; unreadable records have none of their own.
+pub(super) fn generation_of(observed: &Observed) -> Generation {
+    observed.record().map_or_else(
+        |_| Generation::unknown(),
+        |record| record.facts.generation.clone(),
+    )
+}
+
+/// The view, and the size of the log that it was taken of.
+fn view(home: &Home, observed: &Observed, request: &Logs) -> Result<(LogsAnswer, u64)> {
+    let id = &observed.id;
+    let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
+    let generation = generation_of(observed);
+    let look = look(request.view, request.max_line_bytes);
+    let choice = request.stream;
+    let mut reader = LogReader::open(home, &dir, id, &generation, choice, look)?;
+    if choice == StreamChoice::Stderr && reader.position(LogStream::Stderr).is_none() {
+        return Err(merged(id));
+    }
+    let now = Timestamp::now();
+    reader.since = request.since.map(|moment| moment.resolve(now));
+    reader.until = request.until.map(|moment| moment.resolve(now));
+    let given = match request.cursor_of(id) {
+        Some((field, text)) => {
+            Some(Cursor::parse(field, text, id)?.must_be_of(field, id, &generation)?)
+        }
+        None => None,
+    };
+    let pattern = request.grep.as_deref();
+    let pattern = pattern
+        .map(|text| Pattern::compile("grep", text))
+        .transpose()?;
+    let size = reader.size();
+    let read = || -> io::Result<(u64, u64, Shown, Cursor)> {
+        let freed = reader.freed_bytes(&dir);
+        let total_lines = reader.total_lines(&dir)?;
+        let ended = observed.status().is_terminal();
+        let mut view = Viewing::new(&dir, reader, request, ended);
+        let lost = view.look(given.as_ref(), pattern.as_ref())?;
+        let (shown, cursor) = view.finish(generation, given);
+        Ok((total_lines, lost.unwrap_or(freed), shown, cursor))
+    };
+    let (total_lines, truncated_bytes, shown, cursor) =
+        read().map_err(|error| home.error("read", &Home::log_name(id), error))?;
+    let answer = LogsAnswer {
+        task_id: id.clone(),
+        total_lines,
+        shown_lines: shown.matches.as_ref().map_or(shown.lines.len(), Vec::len),
+        has_more: shown.has_more,
+        truncated_bytes,
+        clipped_lines: shown.clipped,
+        lines: if request.timestamps {
+            LogLines::Detailed(shown.lines)
+        } else {
+            LogLines::Plain(shown.lines.into_iter().map(|line| line.line).collect())
+        },
+        omitted_lines: shown.omitted,
+        matches: shown.matches,
+        first_line_continues: shown.first_continues,
+        last_line_partial: shown.last_is_partial,
+        cursor: cursor.encode(id).to_string(),
+        running: !observed.status().is_terminal(),
+    };
+    Ok((answer, size))
+}
+
+fn merged(id: &TaskId) -> Error {
+    invalid(
+        "stream",
+        format!("{id} writes standard error to the same log as standard output"),
+        "Leave stream out, or start the task with \"stderr\": \"separate\".",
+    )
+}
