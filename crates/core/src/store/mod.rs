@@ -9,6 +9,9 @@
 //!   tasks/<id>/events.ndjson         journal of lifecycle events
 //!   tasks/<id>/live                  FIFO that hangs up when the task has ended
 //!   tasks/<id>/log                   hard link of logs/<id>.log
+//!   tasks/<id>/cut                   where the log begins whose oldest bytes have been freed
+//!   tasks/<id>/lines                 what readers counted; disposable
+//!   tasks/<id>/*.stderr              the same three for standard error, where it is kept apart
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
 //!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
 //!   logs/<id>.log                    exactly what the command wrote
@@ -35,7 +38,7 @@ pub use observed::{Condition, Observed};
 pub(crate) use derive::{ended_by_itself, failed, first_marked};
 pub(crate) use end::EndRecord;
 pub(crate) use fifo::make_fifo;
-pub(crate) use format::{create_new, is_regular, read_all, stat};
+pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
 pub(crate) use lock::{Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
