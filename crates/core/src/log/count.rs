@@ -26,7 +26,7 @@ pub(crate) fn count_lines(file: &File, size: u64) -> io::Result<u64> {
 }
 
 /// Newlines in a block; a small one is not worth asking the processor what it can.
-fn newlines(block: &[u8]) -> u64 {
+pub(crate) fn newlines(block: &[u8]) -> u64 {
     if block.len() <= SMALL {
         return block.iter().filter(|&&byte| byte == b'\n').count() as u64;
     }

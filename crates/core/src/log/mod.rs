@@ -5,12 +5,15 @@
 
 mod count;
 mod cursor;
+mod cut;
 mod follow;
 mod line;
 mod tail;
+pub(crate) mod timeline;
 
-pub(crate) use count::count_lines;
+pub(crate) use count::{count_lines, newlines};
 pub(crate) use cursor::Cursor;
+pub(crate) use cut::Cut;
 pub(crate) use follow::{GrowthWatch, sleep_until_told};
 pub(crate) use line::{Line, LineReader, clip};
 pub(crate) use tail::last_line_starts;
@@ -25,6 +28,57 @@ use nix::sys::stat::Mode;
 use crate::error::Result;
 use crate::store::{Home, TaskDir, file};
 use crate::task::TaskId;
+
+/// Which of a task's logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogStream {
+    /// What the command wrote; all of it, unless standard error has a log of its own.
+    Main,
+    /// What it wrote to standard error.
+    Stderr,
+}
+
+impl LogStream {
+    /// The log's name in the task's folder.
+    pub(crate) fn file(self) -> &'static str {
+        match self {
+            Self::Main => file::LOG,
+            Self::Stderr => file::STDERR_LOG,
+        }
+    }
+
+    /// The name of a new one that is not in place yet.
+    pub(crate) fn next_file(self) -> &'static str {
+        match self {
+            Self::Main => file::NEXT_LOG,
+            Self::Stderr => file::NEXT_STDERR_LOG,
+        }
+    }
+
+    /// Where it begins, once some of it has been freed.
+    pub(crate) fn cut_file(self) -> &'static str {
+        match self {
+            Self::Main => file::CUT,
+            Self::Stderr => file::STDERR_CUT,
+        }
+    }
+
+    /// How far its lines have been counted.
+    pub(crate) fn lines_file(self) -> &'static str {
+        match self {
+            Self::Main => file::LINES,
+            Self::Stderr => file::STDERR_LINES,
+        }
+    }
+
+    /// Its public name, relative to the root.
+    pub(crate) fn public_name(self, id: &TaskId) -> String {
+        match self {
+            Self::Main => Home::log_name(id),
+            Self::Stderr => Home::stderr_log_name(id),
+        }
+    }
+}
 
 /// Opens a task's log; `None` when it has none (yet). Never through a symbolic link.
 pub(crate) fn open(home: &Home, dir: &TaskDir, id: &TaskId) -> Result<Option<File>> {

@@ -1,10 +1,11 @@
 //! `doctor`: can this host and this home do what is promised?
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use nix::fcntl::AtFlags;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -146,6 +147,18 @@ fn home_checks(home: &Home) -> Vec<Check> {
             hard_link_works(home),
             "Put the home on a filesystem with hard links; without them a log has one name only.",
         ),
+        probe(
+            "log_times",
+            false,
+            writes_are_told(home),
+            "Without a kernel that tells of writes (dnotify, fs.dir-notify-enable = 1) supervisors look at silent logs once a second, and the times of lines are as coarse.",
+        ),
+        probe(
+            "log_cap",
+            false,
+            log_can_be_capped(home),
+            "Put the home on a filesystem that can punch holes (ext4, xfs, btrfs, tmpfs, APFS); without them logs outgrow limits.log_bytes.",
+        ),
     ]
 }
 
@@ -198,6 +211,28 @@ fn hard_link_works(home: &Home) -> io::Result<()> {
         to.name.as_str(),
         AtFlags::empty(),
     )?)
+}
+
+/// A supervisor is told of writes through the name that a log has in its task's folder.
+fn writes_are_told(home: &Home) -> io::Result<()> {
+    hard_link_works(home)?;
+    // In a folder of our own: a write by somebody else would send us a signal that we do not heed.
+    let scratch = Scratch::new(home);
+    let name = scratch.name.as_str();
+    mkdirat(home, name, Mode::S_IRWXU)?;
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let told = openat(home, name, flags, Mode::empty())
+        .and_then(|folder| crate::supervisor::kernel_tells(folder.as_fd()));
+    unlinkat(home, name, UnlinkatFlags::RemoveDir)?;
+    Ok(told?)
+}
+
+fn log_can_be_capped(home: &Home) -> io::Result<()> {
+    const SIZE: usize = 256 << 10;
+    let scratch = Scratch::new(home);
+    let mut file = crate::store::create_new(home.as_fd(), &scratch.name)?;
+    file.write_all(&vec![b'\n'; SIZE])?;
+    crate::supervisor::punch_hole(&file, &(0..SIZE as u64 / 2))
 }
 
 fn kernel_checks() -> Vec<Check> {

@@ -134,6 +134,12 @@ impl Home {
         format!("{LOGS}/{id}.log")
     }
 
+    /// The path of the log of standard error, relative to the root. No other task's log has this
+    /// name: ids that end in `.stderr` are refused.
+    pub fn stderr_log_name(id: &TaskId) -> String {
+        format!("{LOGS}/{id}.stderr.log")
+    }
+
     /// The log's absolute path.
     pub fn log_path(&self, id: &TaskId) -> PathBuf {
         self.path.join(Self::log_name(id))

@@ -9,9 +9,14 @@
 //!   tasks/<id>/events.ndjson         journal of lifecycle events
 //!   tasks/<id>/live                  FIFO that hangs up when the task has ended
 //!   tasks/<id>/log                   hard link of logs/<id>.log
+//!   tasks/<id>/log.stderr            hard link of logs/<id>.stderr.log
+//!   tasks/<id>/timeline              how long the logs were, when; see `log/timeline.rs`
+//!   tasks/<id>/cut, cut.stderr       what has been freed of a capped log
+//!   tasks/<id>/lines, lines.stderr   how far the lines have been counted
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
 //!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
 //!   logs/<id>.log                    exactly what the command wrote
+//!   logs/<id>.stderr.log             its standard error, with "stderr": "separate"
 //!   locks/<id>.lock                  held for moments by callers that change the task
 //!   trash/                           on its way out
 //! ```
@@ -35,8 +40,8 @@ pub use observed::{Condition, Observed};
 pub(crate) use derive::{ended_by_itself, failed, first_marked};
 pub(crate) use end::EndRecord;
 pub(crate) use fifo::make_fifo;
-pub(crate) use format::{create_new, is_regular, read_all, stat};
-pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
+pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
+pub(crate) use home::{HOME_VARIABLE, TASKS};
 pub(crate) use lock::{Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
 pub(crate) use remove::remove_task;

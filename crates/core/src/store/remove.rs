@@ -26,10 +26,7 @@ pub(crate) fn remove_task(home: &Home, id: &TaskId) -> Result<()> {
         Err(Errno::ENOENT) => return Ok(()),
         Err(errno) => return Err(home.error("remove", &from, errno)),
     }
-    for log in [
-        Home::log_name(id),
-        format!("{}/{id}.stderr.log", super::LOGS),
-    ] {
+    for log in [Home::log_name(id), Home::stderr_log_name(id)] {
         let _ = unlinkat(home, log.as_str(), UnlinkatFlags::NoRemoveDir);
     }
     delete_folder(home, &to).map_err(|error| home.error("delete", &to, error))

@@ -22,6 +22,13 @@ pub(crate) mod file {
     pub(crate) const LIVE: &str = "live";
     pub(crate) const LOG: &str = "log";
     pub(crate) const NEXT_LOG: &str = "log.next";
+    pub(crate) const STDERR_LOG: &str = "log.stderr";
+    pub(crate) const NEXT_STDERR_LOG: &str = "log.stderr.next";
+    pub(crate) const TIMELINE: &str = "timeline";
+    pub(crate) const CUT: &str = "cut";
+    pub(crate) const STDERR_CUT: &str = "cut.stderr";
+    pub(crate) const LINES: &str = "lines";
+    pub(crate) const STDERR_LINES: &str = "lines.stderr";
     pub(crate) const SUPERVISOR_LOCK: &str = "supervisor.lock";
     pub(crate) const PANIC: &str = "supervisor.panic";
 }
