@@ -19,6 +19,10 @@ use crate::task::Generation;
 const BLOCK: usize = 256 << 10;
 /// How far the beginning of a line is looked for.
 const LONGEST_LINE: u64 = 1 << 20;
+/// Counted before it is freed: while that is done more is written.
+const PIECE: u64 = 16 << 20;
+/// Freed in one look: signals wait meanwhile. Only a log that nobody has watched needs more.
+const PIECES: usize = 16;
 /// Freed at once: the command's writes wait meanwhile.
 const STEP: u64 = 4 << 20;
 /// The blocks of filesystems are no larger than this, nor smaller than [`LEAST_BLOCK`].
@@ -72,27 +76,29 @@ impl Cap {
             return self.most - length;
         }
         let stream = self.stream;
-        let cut = *(self.cut).get_or_insert_with(|| Cut::read(dir, stream, generation));
-        let present = length.saturating_sub(cut.offset);
-        if present <= many {
-            return self.most - present;
-        }
-        if !not_before.has_passed() {
-            return u64::MAX;
-        }
-        match self.free(dir, generation, log, cut, length) {
-            Ok(cut) => {
-                self.cut = Some(cut);
-                self.most.saturating_sub(length.saturating_sub(cut.offset))
+        let mut cut = *(self.cut).get_or_insert_with(|| Cut::read(dir, stream, generation));
+        let mut present = length.saturating_sub(cut.offset);
+        for _ in 0..PIECES {
+            if present <= many {
+                break;
             }
-            Err(_) => {
+            if !not_before.has_passed() {
+                return u64::MAX;
+            }
+            let Ok(next) = self.free(dir, generation, log, cut, cut.offset + present) else {
                 self.not_before = self.not_before.and(Some(Deadline::after(RETRY)));
-                u64::MAX
-            }
+                return u64::MAX;
+            };
+            cut = next;
+            self.cut = Some(cut);
+            // It took its time: what was written meanwhile counts.
+            let length = log.metadata().map_or(length, |metadata| metadata.len());
+            present = length.saturating_sub(cut.offset);
         }
+        self.most.saturating_sub(present)
     }
 
-    /// Leaves three quarters of the cap.
+    /// Leaves three quarters of the cap, or frees a piece.
     fn free(
         &mut self,
         dir: &TaskDir,
@@ -102,7 +108,7 @@ impl Cap {
         length: u64,
     ) -> io::Result<Cut> {
         let readable = reopen(log, dir, self.stream)?;
-        let target = length - self.most / 4 * 3;
+        let target = (length - self.most / 4 * 3).min(old.offset + PIECE);
         let near = target..length.min(target + LONGEST_LINE.min(self.most / 8));
         let mut block = vec![0; BLOCK];
         let offset = line_start(&readable, near, &mut block)?.unwrap_or(target);

@@ -15,6 +15,7 @@ use super::folder_watch::FolderWatch;
 use super::log_file::Logs;
 use super::timeline_file::TimelineFile;
 use crate::clock::{Deadline, Timestamp};
+use crate::log::LogStream;
 use crate::log::timeline::{Lengths, Mark};
 use crate::store::TaskDir;
 use crate::task::{Generation, Limits};
@@ -32,9 +33,8 @@ const FASTEST: u64 = 2;
 #[derive(Debug)]
 pub(crate) struct Growth {
     logs: Logs,
-    generation: Generation,
     timeline: TimelineFile,
-    caps: Vec<Cap>,
+    caps: [Option<Cap>; 2],
     watch: Option<FolderWatch>,
     /// Whether the next write will be told.
     armed: bool,
@@ -58,7 +58,7 @@ impl Growth {
         before: Lengths,
         modified: SystemTime,
     ) -> Self {
-        let mut timeline = TimelineFile::new(generation.clone());
+        let mut timeline = TimelineFile::new(generation);
         if before != Lengths::default() {
             // What the run before wrote last: from now on the file's time is that of this run.
             let time = Timestamp::from(modified).as_millis();
@@ -67,16 +67,11 @@ impl Growth {
                 lengths: before,
             });
         }
-        let caps = match limits.log_cap() {
-            Some(most) => logs
-                .each()
-                .map(|(stream, _)| Cap::new(stream, most))
-                .collect(),
-            None => Vec::new(),
-        };
+        let cap = |stream| limits.log_cap().map(|most| Cap::new(stream, most));
+        let stderr = logs.stderr.as_ref().and_then(|_| cap(LogStream::Stderr));
+        let caps = [cap(LogStream::Main), stderr];
         Self {
             logs,
-            generation,
             timeline,
             caps,
             watch: None,
@@ -181,11 +176,12 @@ impl Growth {
     /// Returns how long it takes at least until a log can have passed its cap.
     fn free_oldest(&mut self, dir: &TaskDir) -> Duration {
         let mut room = u64::MAX;
-        for cap in &mut self.caps {
+        for cap in self.caps.iter_mut().flatten() {
             let stream = cap.stream();
             let log = self.logs.each().find(|(log, _)| *log == stream);
             if let Some((_, log)) = log {
-                room = room.min(cap.keep(dir, &self.generation, log, self.seen.of(stream)));
+                let length = self.seen.of(stream);
+                room = room.min(cap.keep(dir, self.timeline.generation(), log, length));
             }
         }
         Duration::from_nanos(room / FASTEST).clamp(SHORTEST, PERIOD)
@@ -214,5 +210,116 @@ impl Growth {
     pub(crate) fn finish(&mut self, dir: &TaskDir) {
         self.has_grown();
         self.free_oldest(dir);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
+    use super::*;
+    use crate::log::timeline::Timeline;
+    use crate::store::file;
+
+    struct Task {
+        dir: TaskDir,
+        generation: Generation,
+        path: tempfile::TempDir,
+    }
+
+    impl Task {
+        fn new() -> Self {
+            let path = tempfile::tempdir().unwrap();
+            Self {
+                dir: TaskDir::open_path(path.path()).unwrap(),
+                generation: Generation::generate(),
+                path,
+            }
+        }
+
+        fn log(&self) -> File {
+            let mut options = File::options();
+            let options = options.append(true).create(true);
+            options.open(self.path.path().join(file::LOG)).unwrap()
+        }
+
+        /// As where the kernel does not tell: in this process SIGIO would not be heeded.
+        fn growth(&self, cap: u64, before: u64) -> Growth {
+            let logs = Logs {
+                main: self.log(),
+                stderr: None,
+                in_folder: false,
+            };
+            let limits = Limits { log_bytes: cap };
+            let before = Lengths {
+                main: before,
+                stderr: 0,
+            };
+            let modified = SystemTime::UNIX_EPOCH + Duration::from_millis(7);
+            Growth::new(logs, self.generation.clone(), limits, before, modified)
+        }
+
+        fn time_of(&self, end: u64) -> Option<i64> {
+            Timeline::load(&self.dir, &self.generation).time_of(LogStream::Main, end)
+        }
+    }
+
+    fn left(growth: &Growth) -> Duration {
+        growth.due().remaining().expect("there is a next look")
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_nobody_tells_of_is_looked_for_once_a_second() {
+        let task = Task::new();
+        let mut growth = task.growth(0, 0);
+        growth.begin(&task.dir);
+        assert!((PERIOD..=UNTOLD).contains(&left(&growth)));
+        task.log().write_all(b"one\n").unwrap();
+        growth.attend(&task.dir, true);
+        assert!(left(&growth) <= PERIOD);
+    }
+
+    #[test]
+    fn a_log_near_its_cap_is_looked_at_more_often() {
+        let task = Task::new();
+        let mut growth = task.growth(1 << 20, 0);
+        task.log().write_all(&vec![b'\n'; 500_000]).unwrap();
+        growth.begin(&task.dir);
+        // What two gigabytes in a second need for the other half.
+        assert!(left(&growth) <= SHORTEST);
+        assert!(!task.dir.exists(file::CUT));
+        task.log().write_all(&vec![b'\n'; 500_000]).unwrap();
+        growth.attend(&task.dir, true);
+        assert!(task.dir.exists(file::CUT));
+    }
+
+    #[test]
+    fn a_first_run_that_is_over_at_once_leaves_no_timeline() {
+        let task = Task::new();
+        let mut growth = task.growth(0, 0);
+        task.log().write_all(b"one\n").unwrap();
+        growth.begin(&task.dir);
+        growth.run_ended(&task.dir);
+        assert!(!task.dir.exists(file::TIMELINE));
+    }
+
+    #[test]
+    fn a_later_run_notes_what_the_earlier_one_wrote() {
+        let task = Task::new();
+        task.log().write_all(b"one\n").unwrap();
+        // One that writes nothing leaves the time of the file as it is.
+        let mut silent = task.growth(0, 4);
+        silent.begin(&task.dir);
+        silent.run_ended(&task.dir);
+        assert!(!task.dir.exists(file::TIMELINE));
+        let mut growth = task.growth(0, 4);
+        growth.begin(&task.dir);
+        task.log().write_all(b"two\n").unwrap();
+        growth.run_ended(&task.dir);
+        assert_eq!(task.time_of(4), Some(7));
+        assert!(task.time_of(8).is_some_and(|time| time > 7));
+        assert_eq!(task.time_of(9), None);
     }
 }

@@ -46,6 +46,11 @@ impl TimelineFile {
         }
     }
 
+    /// Whose timeline it is.
+    pub(crate) fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
     /// Whether it has been written to by this process.
     pub(crate) fn is_open(&self) -> bool {
         self.open.is_some()
