@@ -4,7 +4,9 @@ use background_tasks_core::ErrorKind;
 use background_tasks_core::event::EventData;
 use background_tasks_core::request::{List, Logs, MAX_PAYLOAD_BYTES};
 use background_tasks_core::store::FORMAT_VERSION;
-use background_tasks_core::task::{FailReason, KillReason, StopSettings, TaskId, TaskStatus};
+use background_tasks_core::task::{
+    FailReason, KillReason, Limits, StopSettings, TaskId, TaskStatus,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -95,6 +97,7 @@ pub(crate) fn capabilities() -> Capabilities {
             "log_max_bytes": Logs::DEFAULT_MAX_BYTES,
             "log_max_line_bytes": Logs::DEFAULT_MAX_LINE_BYTES,
             "stop": StopSettings::default(),
+            "limits": Limits::default(),
         }),
         limits: json!({
             "payload_bytes": MAX_PAYLOAD_BYTES,

@@ -25,11 +25,12 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 13] = files![
+const FILES: [(&str, &str); 14] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
     "start-several",
+    "start-separate-stderr",
     "status-one",
     "list-running",
     "wait-one",

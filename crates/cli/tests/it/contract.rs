@@ -139,6 +139,8 @@ struct Task {
     signal: Option<String>,
     log_path: String,
     #[serde(deserialize_with = "nullable")]
+    stderr_log_path: Option<String>,
+    #[serde(deserialize_with = "nullable")]
     created_at: Option<String>,
     #[serde(deserialize_with = "nullable")]
     updated_at: Option<String>,
@@ -157,7 +159,17 @@ struct Task {
     stop: Option<StopSettings>,
     #[serde(deserialize_with = "nullable")]
     leftovers: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    stderr: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    limits: Option<Limits>,
     supervised: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    log_bytes: u64,
 }
 
 #[derive(Debug, Deserialize)]

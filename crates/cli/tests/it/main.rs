@@ -24,6 +24,8 @@ mod detach;
 mod discovery;
 // What happened, in order, stored and followed.
 mod events;
+// When lines were written, how much of them is kept, and what that costs: nothing while silent.
+mod growth;
 // Good and bad places for the tasks, and who may read them.
 mod home;
 // What is executed, how it ended, and what a start leaves behind.
@@ -40,6 +42,8 @@ mod races;
 mod readme;
 // The next run of the same task.
 mod restart;
+// A log for standard error.
+mod stderr;
 // The end of every process of a task.
 mod stop;
 // Blocking until tasks have ended.

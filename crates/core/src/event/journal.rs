@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::log::timeline::Lengths;
 use crate::store::{FORMAT_VERSION, TaskDir, file, read_all};
 use crate::task::{
     Facts, FailReason, Generation, KillReason, MainExit, SignalNumber, StopSettings, TaskState,
@@ -214,12 +215,12 @@ impl Journal {
         }
     }
 
-    /// Appends one event.
+    /// Appends one event. `lengths`: how long the logs are at that moment.
     pub(crate) fn append(
         &mut self,
         dir: &TaskDir,
         facts: &Facts,
-        log_offset: u64,
+        lengths: Lengths,
         event: EventData,
     ) -> io::Result<()> {
         let entry = JournalEntry {
@@ -228,8 +229,8 @@ impl Journal {
             number: self.next_number,
             timestamp: Timestamp::now(),
             run: facts.run,
-            log_offset,
-            stderr_offset: 0,
+            log_offset: lengths.main,
+            stderr_offset: lengths.stderr,
             event,
         };
         let mut line = serde_json::to_vec(&entry)?;

@@ -1,6 +1,5 @@
 //! How many lines a log has.
 
-use std::fs::File;
 use std::io;
 
 use super::block::{BLOCK, Blocks, Step};
@@ -60,7 +59,7 @@ pub(super) fn count_on(
 }
 
 /// Newlines in a block; a small one is not worth asking the processor what it can.
-fn newlines(block: &[u8]) -> u64 {
+pub(crate) fn newlines(block: &[u8]) -> u64 {
     if block.len() <= SMALL {
         return block.iter().filter(|&&byte| byte == b'\n').count() as u64;
     }

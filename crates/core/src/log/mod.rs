@@ -20,7 +20,7 @@ mod view;
 mod watch;
 
 pub(crate) use block::{LogSource, Place};
-pub(crate) use count::{lines_before, total_lines};
+pub(crate) use count::{lines_before, newlines, total_lines};
 pub use cursor::CursorText;
 pub(crate) use cursor::{Cursor, Position};
 pub(crate) use cut::Cut;

@@ -1,11 +1,10 @@
 //! `doctor`: can this host and this home do what is promised?
 
+mod trial;
+
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 
-use nix::fcntl::AtFlags;
-use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -74,6 +73,7 @@ pub fn doctor(client: &Client) -> DoctorAnswer {
                 "",
             ));
             checks.extend(home_checks(&home));
+            checks.extend(log_checks(&home));
         }
         Err(error) => {
             checks.push(Check::new(
@@ -131,20 +131,38 @@ fn home_checks(home: &Home) -> Vec<Check> {
         probe(
             "record_locks",
             true,
-            record_lock_works(home),
+            trial::record_lock_works(home),
             "Put the home on a local filesystem that knows fcntl(2) locks.",
         ),
         probe(
             "fifo",
             true,
-            fifo_works(home),
+            trial::fifo_works(home),
             "Put the home on a filesystem that knows FIFOs.",
         ),
+    ]
+}
+
+/// What the logs need.
+fn log_checks(home: &Home) -> [Check; 3] {
+    [
         probe(
             "hard_links",
             false,
-            hard_link_works(home),
+            trial::hard_link_works(home),
             "Put the home on a filesystem with hard links; without them a log has one name only.",
+        ),
+        probe(
+            "log_times",
+            false,
+            trial::writes_are_told(home),
+            "Without a kernel that tells of writes (dnotify, fs.dir-notify-enable = 1) supervisors look at silent logs once a second, and the times of lines are as coarse.",
+        ),
+        probe(
+            "log_cap",
+            false,
+            trial::log_can_be_capped(home),
+            "Put the home on a filesystem that can punch holes (ext4, xfs, btrfs, tmpfs, APFS); without them logs outgrow limits.log_bytes.",
         ),
     ]
 }
@@ -154,50 +172,6 @@ fn probe(id: &'static str, required: bool, result: io::Result<()>, fix: &str) ->
         Ok(()) => Check::new(id, required, true, "works in the home", ""),
         Err(error) => Check::new(id, required, false, error.to_string(), fix),
     }
-}
-
-/// A name in the home that only we use, gone when this is dropped.
-struct Scratch<'a> {
-    home: &'a Home,
-    name: String,
-}
-
-impl<'a> Scratch<'a> {
-    fn new(home: &'a Home) -> Self {
-        Self {
-            home,
-            name: format!(".doctor.{}", crate::random::hex16()),
-        }
-    }
-}
-
-impl Drop for Scratch<'_> {
-    fn drop(&mut self) {
-        let _ = unlinkat(self.home, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
-    }
-}
-
-fn record_lock_works(home: &Home) -> io::Result<()> {
-    let scratch = Scratch::new(home);
-    let file = crate::store::create_new(home.as_fd(), &scratch.name)?;
-    crate::store::try_record_lock(&file)
-}
-
-fn fifo_works(home: &Home) -> io::Result<()> {
-    let scratch = Scratch::new(home);
-    Ok(crate::store::make_fifo(home.as_fd(), &scratch.name)?)
-}
-
-fn hard_link_works(home: &Home) -> io::Result<()> {
-    let (from, to) = (Scratch::new(home), Scratch::new(home));
-    crate::store::create_new(home.as_fd(), &from.name)?;
-    Ok(linkat(
-        home,
-        from.name.as_str(),
-        home,
-        to.name.as_str(),
-        AtFlags::empty(),
-    )?)
 }
 
 fn kernel_checks() -> Vec<Check> {

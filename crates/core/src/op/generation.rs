@@ -46,17 +46,20 @@ pub(super) fn refuse_other_spelling(home: &Home, id: &TaskId, lock: &mut ShortLo
 
 /// What stands where the log will be must be a log.
 pub(super) fn refuse_planted_log(home: &Home, id: &TaskId) -> Result<()> {
-    let name = Home::log_name(id);
-    match stat(home, &name).map_err(|error| home.error("look at", &name, error))? {
-        Some(found) if !is_regular(&found) => Err(Error::Store {
-            action: "use",
-            path: home.path().join(&name),
-            problem: "something that is not a regular file stands in place of the log".to_owned(),
-            errno: None,
-            hint: "Find out who put it there, then remove it.".to_owned(),
-        }),
-        _ => Ok(()),
+    for name in [Home::log_name(id), Home::stderr_log_name(id)] {
+        let found = stat(home, &name).map_err(|error| home.error("look at", &name, error))?;
+        if found.is_some_and(|found| !is_regular(&found)) {
+            return Err(Error::Store {
+                action: "use",
+                path: home.path().join(&name),
+                problem: "something that is not a regular file stands in place of the log"
+                    .to_owned(),
+                errno: None,
+                hint: "Find out who put it there, then remove it.".to_owned(),
+            });
+        }
     }
+    Ok(())
 }
 
 /// Makes the task's folder; `None` when it is there already.

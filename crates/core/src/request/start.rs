@@ -10,7 +10,7 @@ use super::{Request, invalid, object_or_null};
 use crate::env_file::is_variable_name;
 use crate::error::Result;
 use crate::supervisor::{ID_VARIABLE, RUN_VARIABLE};
-use crate::task::{EnvVars, Leftovers, Program, StopSettings, TaskId, TaskSpec};
+use crate::task::{EnvVars, Leftovers, Limits, Program, Stderr, StopSettings, TaskId, TaskSpec};
 
 /// Start a command in the background.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -51,6 +51,11 @@ pub struct Start {
     pub stop: Option<StopSettings>,
     /// What becomes of processes that outlive the main one; `stop` when left out.
     pub leftovers: Option<Leftovers>,
+    /// Whether standard error goes into the log or into one of its own; `merge` when left out.
+    pub stderr: Option<Stderr>,
+    /// How much it may use; 268435456 bytes of each log when left out.
+    #[serde(default, deserialize_with = "object_or_null")]
+    pub limits: Option<Limits>,
     /// What happens when the id's task is running; `error` when left out.
     #[serde(alias = "ifRunning")]
     pub if_running: Option<IfRunning>,
@@ -79,6 +84,7 @@ impl Request for Start {
     fn check(&self) -> Result<()> {
         self.check_program()?;
         self.check_env()?;
+        self.check_limits()?;
         for tag in self.tags.iter().flatten() {
             if tag.is_empty() {
                 return Err(invalid(
@@ -157,6 +163,18 @@ impl Start {
         Ok(())
     }
 
+    fn check_limits(&self) -> Result<()> {
+        let least = Limits::LEAST_LOG_BYTES;
+        match self.limits.and_then(Limits::log_cap) {
+            Some(cap) if cap < least => Err(invalid(
+                "limits.log_bytes",
+                format!("{cap} is less than {least}"),
+                format!("Give {least} or more, or 0 for a log without a limit."),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Resolves the request against the caller's surroundings: what is stored is absolute.
     ///
     /// # Errors
@@ -201,6 +219,8 @@ impl Start {
             notify_on_exit: self.notify_on_exit.unwrap_or(false),
             stop: self.stop.unwrap_or_default(),
             leftovers: self.leftovers.unwrap_or_default(),
+            stderr: self.stderr.unwrap_or_default(),
+            limits: self.limits.unwrap_or_default(),
         })
     }
 }

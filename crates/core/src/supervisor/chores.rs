@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::detach::release_unused_stack;
+use super::growth::Growth;
 use super::ledger::Ledger;
 use super::machine::{Action, Event, Exit, Settings, State, StopStep, Then, step};
 use super::signals::{Heard, Signals};
@@ -118,14 +119,22 @@ impl<'a> Chores<'a> {
         // What was heard of children before now has been forgotten with the rest.
         self.attend_to(Heard {
             child: true,
-            wish: false,
+            ..Heard::default()
         });
+        if self.state != State::Ended {
+            self.ledger.with_growth(Growth::begin);
+        }
         release_unused_stack();
         while self.state != State::Ended {
             let deadline = self.next_deadline();
-            let heard = self.signals.wait(deadline)?;
+            let writes = self.ledger.growth.as_ref().and_then(Growth::as_fd);
+            let heard = self.signals.wait(deadline, writes)?;
             self.attend_to(heard);
+            // What is written has no part in how the task fares: the machine is not told.
+            self.ledger
+                .with_growth(|growth, dir| growth.attend(dir, heard.written));
         }
+        self.ledger.with_growth(Growth::finish);
         Ok(())
     }
 
@@ -136,7 +145,9 @@ impl<'a> Chores<'a> {
         } else {
             Deadline::NEVER
         };
-        self.grace.sooner(sweep).sooner(look)
+        let grows = self.ledger.growth.as_ref();
+        let grows = grows.map_or(Deadline::NEVER, Growth::due);
+        self.grace.sooner(sweep).sooner(look).sooner(grows)
     }
 
     fn is_waiting_for_tree(&self) -> bool {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -14,6 +13,7 @@ use nix::unistd::{AccessFlags, faccessat};
 
 use super::handshake::SpawnFailure;
 use super::launch::errno_of;
+use super::log_file::Logs;
 use super::{ID_VARIABLE, RUN_VARIABLE};
 use crate::env_file;
 use crate::error::SpawnStep;
@@ -50,11 +50,11 @@ impl Command<'_> {
         Ok(dir)
     }
 
-    /// Executes the command with `log` as its output.
+    /// Executes the command with the logs as its output.
     pub(crate) fn execute(
         &self,
         workdir: &OwnedFd,
-        log: &File,
+        logs: &Logs,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let environment = self.environment()?;
         let (name, argv) = self.argv()?;
@@ -68,12 +68,17 @@ impl Command<'_> {
         )
         .map_err(|errno| SpawnFailure::new(SpawnStep::Stdin, "/dev/null", errno))?;
         let env = as_variables(&environment).map_err(failure)?;
+        let stderr = logs.stderr.as_ref().unwrap_or(&logs.main);
         let pid = Spawn {
             program: &program,
             argv: &argv,
             env: &env,
             workdir: workdir.as_fd(),
-            descriptors: &[(null.as_fd(), 0), (log.as_fd(), 1), (log.as_fd(), 2)],
+            descriptors: &[
+                (null.as_fd(), 0),
+                (logs.main.as_fd(), 1),
+                (stderr.as_fd(), 2),
+            ],
             mask: SignalMask::Empty,
         }
         .run()

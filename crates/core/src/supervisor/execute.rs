@@ -4,19 +4,23 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::SystemTime;
 
 use nix::errno::Errno;
 
 use super::command::Command;
+use super::growth::Growth;
 use super::handshake::{SpawnFailure, is_heard};
 use super::launch::errno_of;
 use super::ledger::Ledger;
-use super::log_file::LogPlace;
+use super::log_file::{LogPlace, Logs, remove};
 use super::tree::Tree;
 use crate::error::SpawnStep;
+use crate::log::LogStream;
+use crate::log::timeline::Lengths;
 use crate::process::{self, Reaped};
 use crate::store::{Home, file};
-use crate::task::{ProcessIdentity, RunToken};
+use crate::task::{ProcessIdentity, RunToken, Stderr};
 
 /// What is to be undone when the command cannot be executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +33,12 @@ pub(super) enum Undo {
     Record,
 }
 
-/// Which log a run writes to.
+/// Which logs a run writes to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum LogSource {
-    /// A new one: the first run of a generation.
+    /// New ones: the first run of a generation.
     Anew,
-    /// The one that is there.
+    /// Those that are there.
     Present,
 }
 
@@ -52,7 +56,8 @@ impl Execution<'_> {
         undo: Undo,
         handshake: &Option<OwnedFd>,
     ) -> Result<ProcessIdentity, SpawnFailure> {
-        self.try_execute(log).inspect_err(|failure| {
+        let replaces = undo == Undo::Restore;
+        self.try_execute(log, replaces).inspect_err(|failure| {
             let undo = match undo {
                 // With nobody left to answer, the record is where the failure is told.
                 Undo::Remove if !is_heard(handshake) => Undo::Record,
@@ -62,30 +67,41 @@ impl Execution<'_> {
         })
     }
 
-    fn try_execute(&mut self, source: LogSource) -> Result<ProcessIdentity, SpawnFailure> {
+    /// `replaces`: there is an earlier run or generation.
+    fn try_execute(
+        &mut self,
+        source: LogSource,
+        replaces: bool,
+    ) -> Result<ProcessIdentity, SpawnFailure> {
         let workdir = self.command().open_workdir()?;
-        let (log, log_offset) = self
-            .open_log(source)
-            .map_err(|error| self.log_failure(&error))?;
+        let (mut logs, modified) = self.open_logs(source)?;
+        let before = match source {
+            LogSource::Anew => Lengths::default(),
+            LogSource::Present => logs.lengths(),
+        };
         self.ledger
             .allocate_end()
             .map_err(|error| record_failure(&error))?;
         self.ledger.executing();
-        let main = self.command().execute(&workdir, &log)?;
+        let main = self.command().execute(&workdir, &logs)?;
         // The record before what it replaces: a disk that is too full for it must not have cost
         // the earlier log and journal.
-        if let Err(error) = self.ledger.running(main, log_offset) {
+        if let Err(error) = self.ledger.running(main, before) {
             end_unrecorded(main, &self.ledger.record.facts.run_token);
             return Err(record_failure(&error));
         }
         let placed = match source {
-            LogSource::Anew => self.log_place().put_in_place(),
+            LogSource::Anew => self.put_in_place(&mut logs, replaces),
             LogSource::Present => Ok(()),
         };
         if let Err(error) = placed.and_then(|()| self.ledger.settled()) {
             end_unrecorded(main, &self.ledger.record.facts.run_token);
-            return Err(self.log_failure(&error));
+            return Err(self.log_failure(LogStream::Main, &error));
         }
+        let record = &self.ledger.record;
+        let (generation, limits) = (record.facts.generation.clone(), record.spec.limits);
+        let growth = Growth::new(logs, generation, limits, before, modified);
+        self.ledger.growth = Some(growth);
         Ok(main)
     }
 
@@ -99,34 +115,85 @@ impl Execution<'_> {
         }
     }
 
-    fn log_place(&self) -> LogPlace<'_> {
+    fn log_place(&self, stream: LogStream) -> LogPlace<'_> {
         LogPlace {
             home: self.home,
             dir: &self.ledger.dir,
             id: &self.ledger.record.id,
+            stream,
         }
     }
 
-    /// The log, and how long it is before the command writes to it.
-    fn open_log(&self, source: LogSource) -> io::Result<(File, u64)> {
-        let log = match source {
-            LogSource::Anew => self.log_place().create_aside(),
-            LogSource::Present => self.log_place().open_present(),
-        }?;
+    /// The logs, and when they were last written to.
+    fn open_logs(&self, source: LogSource) -> Result<(Logs, SystemTime), SpawnFailure> {
+        let open = |stream| {
+            self.open_log(source, stream)
+                .map_err(|error| self.log_failure(stream, &error))
+        };
+        let (main, mut in_folder, mut modified) = open(LogStream::Main)?;
+        let stderr = match self.ledger.record.spec.stderr {
+            Stderr::Merge => None,
+            Stderr::Separate => {
+                let (log, named, written) = open(LogStream::Stderr)?;
+                in_folder &= named;
+                modified = modified.max(written);
+                Some(log)
+            }
+        };
+        let logs = Logs {
+            main,
+            stderr,
+            in_folder,
+        };
+        Ok((logs, modified))
+    }
+
+    fn open_log(
+        &self,
+        source: LogSource,
+        stream: LogStream,
+    ) -> io::Result<(File, bool, SystemTime)> {
+        let place = self.log_place(stream);
+        let (log, in_folder) = match source {
+            LogSource::Anew => (place.create_aside()?, true),
+            LogSource::Present => place.open_present()?,
+        };
         let metadata = log.metadata()?;
         if !metadata.is_file() {
             return Err(Errno::EINVAL.into());
         }
-        Ok((log, metadata.len()))
+        Ok((log, in_folder, metadata.modified()?))
     }
 
-    fn log_failure(&self, error: &io::Error) -> SpawnFailure {
-        let name = Home::log_name(&self.ledger.record.id);
+    /// Puts the new logs in the place of the old ones, with all that was known of those.
+    fn put_in_place(&self, logs: &mut Logs, replaces: bool) -> io::Result<()> {
+        logs.in_folder = self.log_place(LogStream::Main).put_in_place()?;
+        if logs.stderr.is_some() {
+            logs.in_folder &= self.log_place(LogStream::Stderr).put_in_place()?;
+        } else if replaces {
+            self.log_place(LogStream::Stderr).remove()?;
+        }
+        if replaces {
+            for stream in [LogStream::Main, LogStream::Stderr] {
+                // They name their generation, so a leftover is only litter.
+                let _ = remove(&self.ledger.dir, stream.cut_name());
+                let _ = remove(&self.ledger.dir, stream.lines_name());
+            }
+            let _ = remove(&self.ledger.dir, file::TIMELINE);
+        }
+        Ok(())
+    }
+
+    fn log_failure(&self, stream: LogStream, error: &io::Error) -> SpawnFailure {
+        let name = stream.public_name(&self.ledger.record.id);
         SpawnFailure::new(SpawnStep::Log, name, errno_of(error))
     }
 
     fn undo(&mut self, undo: Undo, failure: &SpawnFailure) {
-        let _ = self.log_place().discard_aside();
+        let _ = self.log_place(LogStream::Main).discard_aside();
+        if self.ledger.record.spec.stderr == Stderr::Separate {
+            let _ = self.log_place(LogStream::Stderr).discard_aside();
+        }
         self.ledger.discard_journal();
         match undo {
             Undo::Remove => {

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::growth::Growth;
+use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
+use crate::log::timeline::Lengths;
 use crate::process;
 use crate::store::{EndRecord, TaskDir, encode_record, ended_by_itself, failed, file};
 use crate::task::{
@@ -18,10 +19,13 @@ use crate::task::{
     TaskState,
 };
 
-/// The record, the journal, the preallocated end, and the FIFO that tells of the end.
+/// The record, the journal, the times of the logs, the preallocated end, and the FIFO that tells
+/// of the end.
 pub(crate) struct Ledger {
     pub dir: TaskDir,
     pub record: TaskRecord,
+    /// How the logs grow; set when this process has executed the present run.
+    pub growth: Option<Growth>,
     journal: Journal,
     end: Option<File>,
     /// Set when this process executes the present run: since when.
@@ -34,6 +38,7 @@ impl Ledger {
         Self {
             dir,
             record,
+            growth: None,
             journal,
             end: None,
             executed: None,
@@ -56,17 +61,17 @@ impl Ledger {
         self.executed = Some((Timestamp::now(), Stopwatch::start()));
     }
 
-    /// The command has been executed. `log_offset`: how long its log was before.
+    /// The command has been executed. `before`: how long its logs were then.
     ///
     /// The journal first: a follower gives no line of a run before it has seen it begin.
-    pub(crate) fn running(&mut self, main: ProcessIdentity, log_offset: u64) -> io::Result<()> {
+    pub(crate) fn running(&mut self, main: ProcessIdentity, before: Lengths) -> io::Result<()> {
         let facts = &mut self.record.facts;
         facts.cleared = false;
         let started = EventData::Started {
             pid: main.pid,
             run: facts.run,
         };
-        self.journal.append(&self.dir, facts, log_offset, started)?;
+        self.journal.append(&self.dir, facts, before, started)?;
         let (started_at, _) = self
             .executed
             .unwrap_or_else(|| (Timestamp::now(), Stopwatch::start()));
@@ -82,6 +87,13 @@ impl Ledger {
         self.journal.publish(&self.dir)?;
         let _ = self.forget_previous();
         Ok(())
+    }
+
+    /// Lets the logs be looked at, in the task's folder.
+    pub(crate) fn with_growth(&mut self, look: impl FnOnce(&mut Growth, &TaskDir)) {
+        if let Some(growth) = &mut self.growth {
+            look(growth, &self.dir);
+        }
     }
 
     /// The run has come to nothing.
@@ -171,6 +183,7 @@ impl Ledger {
 
     /// This run is over and another follows.
     pub(crate) fn restarting(&mut self, exit: Option<MainExit>) {
+        self.with_growth(Growth::run_ended);
         let (exit_code, signal) = EventData::exit_fields(exit);
         let event = EventData::Restarting {
             run: self.record.facts.run,
@@ -211,10 +224,7 @@ impl Ledger {
     }
 
     fn forget_previous(&self) -> io::Result<()> {
-        match unlinkat(&self.dir, file::PREVIOUS_RECORD, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(errno.into()),
-        }
+        remove(&self.dir, file::PREVIOUS_RECORD)
     }
 
     pub(crate) fn note_stop_request(&mut self, stop: StopSettings) {
@@ -223,14 +233,21 @@ impl Ledger {
 
     /// Journal entries are lost on a full disk; the end of a task is not (see `conclude`).
     fn note(&mut self, event: EventData) {
-        let log_offset = self.dir.size_of(file::LOG);
+        let lengths = match &self.growth {
+            Some(growth) => growth.lengths(),
+            None => Lengths {
+                main: self.dir.size_of(file::LOG),
+                stderr: self.dir.size_of(file::STDERR_LOG),
+            },
+        };
         let facts = &self.record.facts;
-        let _ = self.journal.append(&self.dir, facts, log_offset, event);
+        let _ = self.journal.append(&self.dir, facts, lengths, event);
     }
 
     /// Puts the end on record: first in place, where no disk can be too full for it, then where
     /// everybody looks. Whoever waits is woken last.
     fn conclude(&mut self, state: TaskState) {
+        self.with_growth(Growth::run_ended);
         let event = EventData::of_end(&state);
         self.prepare(state);
         if let Some(end) = &self.end {

@@ -1,28 +1,60 @@
-//! Making a task's log.
+//! Making a task's logs.
 //!
-//! The log has two names, hard links of one file: `logs/<id>.log`, which people read, and
-//! `log` in the task folder, under which it is opened: a change of it is then a change in the
-//! task folder, which the supervisor can be told of without a watch of its own.
+//! A log has two names, hard links of one file: `logs/<id>.log`, which people read, and `log` in
+//! the task folder, under which it is opened: a change of it is then a change in the task folder,
+//! which the supervisor can be told of without a watch of its own. The log of standard error, where
+//! there is one, is kept in the same way.
 //!
 //! A log is never truncated and never opened through a symbolic link. A new generation gets a new
 //! file, made aside and put in place only when its command has been executed.
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use crate::store::{Home, TaskDir, file};
+use crate::log::LogStream;
+use crate::log::timeline::Lengths;
+use crate::store::{Home, TaskDir};
 use crate::task::TaskId;
 
-/// Where the logs of one task are.
+/// The open logs of a run.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    pub main: File,
+    /// `None`: standard error goes into the log.
+    pub stderr: Option<File>,
+    /// Whether all of them have a name in the task folder.
+    pub in_folder: bool,
+}
+
+impl Logs {
+    /// How long they are now.
+    pub(crate) fn lengths(&self) -> Lengths {
+        let length = |log: &File| log.metadata().map_or(0, |metadata| metadata.len());
+        Lengths {
+            main: length(&self.main),
+            stderr: self.stderr.as_ref().map_or(0, length),
+        }
+    }
+
+    /// Each with its name.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (LogStream, &File)> {
+        let stderr = self.stderr.as_ref().map(|log| (LogStream::Stderr, log));
+        [(LogStream::Main, &self.main)].into_iter().chain(stderr)
+    }
+}
+
+/// Where one of a task's logs is.
 pub(crate) struct LogPlace<'a> {
     pub home: &'a Home,
     pub dir: &'a TaskDir,
     pub id: &'a TaskId,
+    pub stream: LogStream,
 }
 
 const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
@@ -37,20 +69,22 @@ impl LogPlace<'_> {
     /// A new, empty log, not in place yet.
     pub(crate) fn create_aside(&self) -> io::Result<File> {
         // A leftover of a supervisor that was killed at this very point.
-        remove(self.dir, file::NEXT_LOG)?;
+        let next = self.stream.next_name();
+        remove(self.dir, next)?;
         let flags = APPEND | OFlag::O_CREAT | OFlag::O_EXCL;
-        Ok(File::from(openat(self.dir, file::NEXT_LOG, flags, MODE)?))
+        Ok(File::from(openat(self.dir, next, flags, MODE)?))
     }
 
     /// Throws the new log away.
     pub(crate) fn discard_aside(&self) -> io::Result<()> {
-        remove(self.dir, file::NEXT_LOG)
+        remove(self.dir, self.stream.next_name())
     }
 
-    /// Puts the new log in the place of the old one, under both names.
-    pub(crate) fn put_in_place(&self) -> io::Result<()> {
-        let public = Home::log_name(self.id);
-        let link = |name: &str| linkat(self.dir, file::NEXT_LOG, self.home, name, AtFlags::empty());
+    /// Puts the new log in the place of the old one, under both names. Returns whether it has one
+    /// in the task folder.
+    pub(crate) fn put_in_place(&self) -> io::Result<bool> {
+        let (next, public) = (self.stream.next_name(), self.public());
+        let link = |name: &str| linkat(self.dir, next, self.home, name, AtFlags::empty());
         match link(&public) {
             Ok(()) => {}
             // An earlier log: replaced in one step, so that there is always one to read.
@@ -62,45 +96,52 @@ impl LogPlace<'_> {
             }
             // A filesystem without hard links: the public name is the only one.
             Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EMLINK) => {
-                renameat(self.dir, file::NEXT_LOG, self.home, public.as_str())?;
-                return Ok(());
+                renameat(self.dir, next, self.home, public.as_str())?;
+                return Ok(false);
             }
             Err(errno) => return Err(errno.into()),
         }
-        Ok(renameat(self.dir, file::NEXT_LOG, self.dir, file::LOG)?)
+        renameat(self.dir, next, self.dir, self.stream.log_name())?;
+        Ok(true)
     }
 
-    /// The present log, to go on with; a new one where someone has removed it.
-    pub(crate) fn open_present(&self) -> io::Result<File> {
-        let public = Home::log_name(self.id);
-        match openat(self.dir, file::LOG, APPEND, MODE) {
+    /// The present log, to go on with; a new one where someone has removed it. Also whether it has
+    /// a name in the task folder.
+    pub(crate) fn open_present(&self) -> io::Result<(File, bool)> {
+        let (name, public) = (self.stream.log_name(), self.public());
+        match openat(self.dir, name, APPEND, MODE) {
             Ok(fd) => {
                 // Under its public name it may have been removed by hand: give it back.
-                match linkat(
-                    self.dir,
-                    file::LOG,
-                    self.home,
-                    public.as_str(),
-                    AtFlags::empty(),
-                ) {
-                    Ok(()) | Err(_) => Ok(File::from(fd)),
+                match linkat(self.dir, name, self.home, public.as_str(), AtFlags::empty()) {
+                    Ok(()) | Err(_) => Ok((File::from(fd), true)),
                 }
             }
             Err(Errno::ENOENT) => match openat(self.home, public.as_str(), APPEND, MODE) {
-                Ok(fd) => Ok(File::from(fd)),
+                Ok(fd) => Ok((File::from(fd), false)),
                 Err(Errno::ENOENT) => {
                     let log = self.create_aside()?;
-                    self.put_in_place()?;
-                    Ok(log)
+                    let in_folder = self.put_in_place()?;
+                    Ok((log, in_folder))
                 }
                 Err(errno) => Err(errno.into()),
             },
             Err(errno) => Err(errno.into()),
         }
     }
+
+    /// Takes the log of an earlier generation away.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        remove(self.home, &self.public())?;
+        remove(self.dir, self.stream.log_name())
+    }
+
+    fn public(&self) -> String {
+        self.stream.public_name(self.id)
+    }
 }
 
-fn remove(dir: impl std::os::fd::AsFd, name: &str) -> io::Result<()> {
+/// Removes a file that may not be there.
+pub(crate) fn remove(dir: impl AsFd, name: &str) -> io::Result<()> {
     match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
         Err(errno) => Err(errno.into()),

@@ -8,14 +8,18 @@
 //!     │                                 signals.rs   what happened?
 //!     │                                 machine.rs   what follows?  (pure)
 //!     │                                 chores.rs    do it: execute.rs, tree.rs, ledger.rs
+//!     │                                 growth.rs    and beside it: when the logs grow
 //!     ◀───────── handshake.rs ──────────┘
 //! ```
 
+mod cap;
 mod chores;
 mod command;
 mod detach;
 mod entry;
 mod execute;
+mod folder_watch;
+mod growth;
 mod handshake;
 mod launch;
 mod ledger;
@@ -24,11 +28,14 @@ mod machine;
 mod run;
 mod signals;
 mod succession;
+mod timeline_file;
 mod tree;
 
 pub use entry::{take_over, take_over_with};
 pub use launch::Program;
 
+pub(crate) use cap::punch_hole;
+pub(crate) use folder_watch::kernel_tells;
 pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
 
 use crate::task::RunToken;

@@ -232,7 +232,7 @@ impl Supervisor {
     /// task whose process we seemed to be before we had our lock.
     fn ready(&mut self) -> Answer {
         // What it tells of children as well is asked for again at the beginning of the watch.
-        let _ = self.signals.wait(Deadline::after(Duration::ZERO));
+        let _ = self.signals.wait(Deadline::after(Duration::ZERO), None);
         Answer::Ready(Box::new(self.ledger.record.facts.clone()))
     }
 

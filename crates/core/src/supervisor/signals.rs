@@ -2,7 +2,7 @@
 //! is due. With nothing due it sleeps in the kernel for ever.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -17,9 +17,11 @@ pub(crate) struct Heard {
     pub child: bool,
     /// Someone wants something: a wish was left, or the task is to end.
     pub wish: bool,
+    /// Something was written to the task's folder, perhaps a log.
+    pub written: bool,
 }
 
-/// Listens for SIGCHLD and SIGTERM.
+/// Listens for SIGCHLD and SIGTERM, and for SIGIO where that is how writes are told.
 #[derive(Debug)]
 pub(crate) struct Signals {
     source: os::Source,
@@ -34,13 +36,27 @@ impl Signals {
         })
     }
 
-    /// Sleeps until something is heard or the deadline has passed.
-    pub(crate) fn wait(&mut self, deadline: Deadline) -> io::Result<Heard> {
-        let mut source = [PollFd::new(self.source.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut source, poll_timeout(deadline)) {
-            Ok(_) | Err(Errno::EINTR) => self.source.drain(),
-            Err(errno) => Err(errno.into()),
-        }
+    /// Sleeps until something is heard or the deadline has passed. `writes` becomes readable
+    /// when a log is written to, where no signal tells.
+    pub(crate) fn wait(
+        &mut self,
+        deadline: Deadline,
+        writes: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Heard> {
+        let signals = self.source.as_fd();
+        let listen = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut sources = [listen(signals), listen(writes.unwrap_or(signals))];
+        let told = &mut sources[..1 + usize::from(writes.is_some())];
+        let written = match poll(told, poll_timeout(deadline)) {
+            Ok(_) => told.get(1).and_then(PollFd::any).unwrap_or(false),
+            Err(Errno::EINTR) => false,
+            Err(errno) => return Err(errno.into()),
+        };
+        let heard = self.source.drain()?;
+        Ok(Heard {
+            written: heard.written || written,
+            ..heard
+        })
     }
 }
 
@@ -63,6 +79,7 @@ mod os {
             let mut heeded = SigSet::empty();
             heeded.add(Signal::SIGCHLD);
             heeded.add(Signal::SIGTERM);
+            heeded.add(Signal::SIGIO);
             // Blocked already; said again for a supervisor that was not launched by us.
             SigSet::all().thread_block()?;
             let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
@@ -73,8 +90,12 @@ mod os {
             let mut heard = Heard::default();
             loop {
                 match self.0.read_signal() {
-                    Ok(Some(info)) if info.ssi_signo == Signal::SIGTERM as u32 => heard.wish = true,
-                    Ok(Some(_)) => heard.child = true,
+                    Ok(Some(info)) => {
+                        let is = |signal: Signal| info.ssi_signo == signal as u32;
+                        heard.wish |= is(Signal::SIGTERM);
+                        heard.written |= is(Signal::SIGIO);
+                        heard.child |= is(Signal::SIGCHLD);
+                    }
                     Ok(None) => return Ok(heard),
                     Err(Errno::EINTR) => {}
                     Err(errno) => return Err(errno.into()),

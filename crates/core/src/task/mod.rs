@@ -13,6 +13,6 @@ pub use record::{
     Facts, Generation, MainExit, ProcessIdentity, RunSpan, RunToken, TaskRecord, TaskState,
 };
 pub use signal::SignalNumber;
-pub use spec::{EnvVars, Leftovers, Program, StopSettings, TaskSpec};
+pub use spec::{EnvVars, Leftovers, Limits, Program, Stderr, StopSettings, TaskSpec};
 pub use status::{FailReason, Health, KillReason, Reason, TaskStatus};
 pub use view::Task;

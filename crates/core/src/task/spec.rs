@@ -34,6 +34,12 @@ pub struct TaskSpec {
     pub stop: StopSettings,
     /// What becomes of processes that outlive the main one.
     pub leftovers: Leftovers,
+    /// Where standard error goes. Absent in records of builds that knew one log only.
+    #[serde(default)]
+    pub stderr: Stderr,
+    /// How much it may use.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// What is executed.
@@ -101,4 +107,46 @@ pub enum Leftovers {
     Stop,
     /// The task goes on until they are gone.
     Wait,
+}
+
+/// Where a command's standard error goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stderr {
+    /// Into the log, in true order with standard output.
+    #[default]
+    Merge,
+    /// Into a log of its own, `logs/<id>.stderr.log`.
+    Separate,
+}
+
+/// How much a task may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// What is kept of each of its logs, at least 65536; 0 for all. The oldest bytes go first.
+    #[serde(default = "Limits::default_log_bytes", alias = "logBytes")]
+    pub log_bytes: u64,
+}
+
+impl Limits {
+    /// The smallest cap: below it a log would hold little more than what is being written.
+    pub(crate) const LEAST_LOG_BYTES: u64 = 64 << 10;
+
+    fn default_log_bytes() -> u64 {
+        256 << 20
+    }
+
+    /// The cap of each log; `None` when it may grow as it likes.
+    pub(crate) fn log_cap(self) -> Option<u64> {
+        (self.log_bytes > 0).then_some(self.log_bytes)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            log_bytes: Self::default_log_bytes(),
+        }
+    }
 }

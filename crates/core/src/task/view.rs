@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    EnvVars, Facts, Health, Leftovers, MainExit, Program, Reason, SignalNumber, StopSettings,
-    TaskId, TaskRecord, TaskSpec, TaskState, TaskStatus,
+    EnvVars, Facts, Health, Leftovers, Limits, MainExit, Program, Reason, SignalNumber, Stderr,
+    StopSettings, TaskId, TaskRecord, TaskSpec, TaskState, TaskStatus,
 };
 use crate::clock::Timestamp;
 
@@ -51,6 +51,8 @@ pub struct Task {
     pub signal: Option<SignalNumber>,
     /// What the command wrote.
     pub log_path: PathBuf,
+    /// What it wrote to standard error, where that has a log of its own.
+    pub stderr_log_path: Option<PathBuf>,
     /// When `start` was asked for it.
     pub created_at: Option<Timestamp>,
     /// When anything here last changed.
@@ -73,6 +75,10 @@ pub struct Task {
     pub stop: Option<StopSettings>,
     /// What becomes of processes that outlive the main one.
     pub leftovers: Option<Leftovers>,
+    /// Where standard error goes.
+    pub stderr: Option<Stderr>,
+    /// How much it may use.
+    pub limits: Option<Limits>,
     /// Whether a living supervisor watches it.
     pub supervised: bool,
 }
@@ -110,6 +116,7 @@ impl Task {
             exit_code: None,
             signal: None,
             log_path,
+            stderr_log_path: None,
             created_at: None,
             updated_at: None,
             started_at: None,
@@ -121,6 +128,8 @@ impl Task {
             notify_on_exit: false,
             stop: None,
             leftovers: None,
+            stderr: None,
+            limits: None,
             supervised: false,
         }
     }
@@ -149,6 +158,11 @@ impl Task {
         self.notify_on_exit = spec.notify_on_exit;
         self.stop = Some(spec.stop);
         self.leftovers = Some(spec.leftovers);
+        self.stderr = Some(spec.stderr);
+        // It lies beside the log, and is named after it.
+        self.stderr_log_path =
+            (spec.stderr == Stderr::Separate).then(|| self.log_path.with_extension("stderr.log"));
+        self.limits = Some(spec.limits);
     }
 
     fn tell_facts(&mut self, facts: &Facts) {
