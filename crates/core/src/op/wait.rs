@@ -50,7 +50,7 @@ pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitA
     if single {
         return wait_for_one(&home, &first, deadline);
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = std::collections::BTreeSet::new();
     ids.retain(|id| seen.insert(id.clone()));
     let reached = reach(&home, &ids, request.mode, deadline)?;
     let tasks: Vec<Task> = reached.done.iter().map(Observed::task).collect();
