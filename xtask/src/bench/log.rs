@@ -1,4 +1,7 @@
-//! How fast a task may print, against a shell's redirect into a file of the same folder.
+//! How fast a task may print, against a shell's redirects into a file of the same folder.
+//!
+//! A log is opened to append, as `>>` does. `start --wait` also tells how many lines there are, so
+//! after the end it reads the log once; the task's own duration is without that.
 
 use std::fs;
 use std::process::Command;
@@ -18,27 +21,35 @@ pub fn measure(setup: &Setup) -> Result<Vec<Row>> {
     let home = Home::new(setup, "log")?;
     let (_, first) = home.start(&json!({"command": "true"}), &["--wait"])?;
     let file = home.log(&text(&first, "id")?).with_extension("plain");
-    let redirect = format!("{script} > '{}'", file.display());
+    let redirect = |operator: &str| -> Result<f64> {
+        let line = format!("{script} {operator} '{}'", file.display());
+        let (time, _) = timed(Command::new("sh").args(["-c", &line]))?;
+        fs::remove_file(&file)?;
+        Ok(time)
+    };
+    let task = || -> Result<(f64, f64)> {
+        let (time, task) =
+            home.start(&json!({"shell": script}), &["--wait", "--timeout", "300"])?;
+        let log = home.log(&text(&task, "id")?);
+        if fs::metadata(&log)?.len() != bytes {
+            return Err(format!("{} does not hold {bytes} bytes", log.display()).into());
+        }
+        // A hard link may be left, and the space has to be free again.
+        fs::OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(&log)?;
+        let own = task["duration_ms"].as_f64();
+        Ok((time, own.ok_or("an ended task has a duration")?))
+    };
     let contenders = vec![
-        Contender::new(format!("sh -c '{script} > file'"), || {
-            let (time, _) = timed(Command::new("sh").args(["-c", &redirect]))?;
-            fs::remove_file(&file)?;
-            Ok(time)
-        }),
-        Contender::new(format!("start --wait '{script}'"), || {
-            let (time, task) =
-                home.start(&json!({"shell": script}), &["--wait", "--timeout", "300"])?;
-            let log = home.log(&text(&task, "id")?);
-            if fs::metadata(&log)?.len() != bytes {
-                return Err(format!("{} does not hold {bytes} bytes", log.display()).into());
-            }
-            // A hard link may be left, and the space has to be free again.
-            fs::OpenOptions::new()
-                .write(true)
-                .truncate(true)
-                .open(&log)?;
-            Ok(time)
-        }),
+        Contender::new(format!("sh -c '{script} > file'"), || redirect(">")),
+        Contender::new(format!("sh -c '{script} >> file'"), || redirect(">>")),
+        Contender::new("the same as a task, its own duration", || Ok(task()?.1)),
+        Contender::new(
+            "the same with start --wait, lines counted",
+            || Ok(task()?.0),
+        ),
     ];
     let rows = race(setup.rounds(7, 3), contenders, |_| Ok(()))?;
     let speed = |median: f64| format!("{:.0} MB/s", bytes as f64 / 1000.0 / median);

@@ -49,7 +49,7 @@ pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitA
     let Some(first) = ids.first().cloned() else {
         return Err(Error::NoneMatches);
     };
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = std::collections::BTreeSet::new();
     ids.retain(|id| seen.insert(id.clone()));
     let home = client.home_of(&first)?;
     if let Until::Log(text) = &request.until {

@@ -1,6 +1,6 @@
 //! JSON text to requests, with errors that tell how to mend the text.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::value::RawValue;
@@ -71,7 +71,7 @@ fn named_if_needed<R: Request>(request: R) -> Result<R> {
 
 /// Two items about one task would race each other. Ids that differ only in case are one.
 fn refuse_duplicates<R: Request>(requests: &[R]) -> Result<()> {
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     for (index, request) in requests.iter().enumerate() {
         if let Some(id) = request.task_id()
             && !seen.insert(id.as_str().to_ascii_lowercase())

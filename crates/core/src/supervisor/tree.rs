@@ -7,7 +7,7 @@
 //! within this one is a task of its own.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{ENTRY, ID_VARIABLE, RUN_VARIABLE};
@@ -28,7 +28,7 @@ pub(crate) enum Tree {
         variable: String,
         /// Everything that was ever found: what descends from it still belongs to the run when
         /// what stood in between has ended.
-        known: RefCell<HashSet<ProcessIdentity>>,
+        known: RefCell<BTreeSet<ProcessIdentity>>,
     },
 }
 
@@ -102,7 +102,7 @@ impl Tree {
 
     /// Sends a signal to every process, once each, also to those that appear meanwhile.
     pub(crate) fn signal(&self, signal: SignalNumber) {
-        let mut told = HashSet::new();
+        let mut told = BTreeSet::new();
         // Whoever forks faster than we look is left to SIGKILL, which sweeps until nothing is left.
         for _ in 0..8 {
             let before = told.len();
@@ -158,7 +158,7 @@ fn descends_from_us(pid: i32) -> bool {
 #[derive(Default)]
 struct Walk {
     found: Vec<i32>,
-    seen: HashSet<i32>,
+    seen: BTreeSet<i32>,
 }
 
 impl Walk {

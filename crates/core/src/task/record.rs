@@ -136,7 +136,7 @@ pub struct RunSpan {
 }
 
 /// A process, told apart from a later one with the same pid by the time of its start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessIdentity {
     /// Always above 1.
     pub pid: i32,
