@@ -65,7 +65,7 @@ impl AsFd for FolderWatch {
 
 #[cfg(target_os = "linux")]
 mod os {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
     use std::io;
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -85,13 +85,13 @@ mod os {
     pub(super) struct Watch {
         inotify: Inotify,
         /// The number, and whether only new entries are watched for.
-        numbers: HashMap<WatchDescriptor, (usize, bool)>,
+        numbers: BTreeMap<WatchDescriptor, (usize, bool)>,
     }
 
     impl Watch {
         pub(super) fn new() -> io::Result<Self> {
             let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-            let numbers = HashMap::new();
+            let numbers = BTreeMap::new();
             Ok(Self { inotify, numbers })
         }
 
@@ -177,7 +177,7 @@ mod os {
 /// kqueue tells of new entries in a folder, and of writes to files that are open.
 #[cfg(target_os = "macos")]
 mod os {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
     use std::io;
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -195,12 +195,12 @@ mod os {
     #[derive(Debug)]
     pub(super) struct Watch {
         queue: Kqueue,
-        open: HashMap<usize, Vec<OwnedFd>>,
+        open: BTreeMap<usize, Vec<OwnedFd>>,
     }
 
     impl Watch {
         pub(super) fn new() -> io::Result<Self> {
-            let open = HashMap::new();
+            let open = BTreeMap::new();
             Ok(Self {
                 queue: Kqueue::new()?,
                 open,
