@@ -7,14 +7,17 @@
 #![allow(dead_code, unused_imports)]
 
 mod block;
+mod control;
 mod count;
 mod cursor;
 mod cut;
 mod follow;
 mod line;
 mod lines_file;
+mod pattern;
 #[cfg(test)]
 mod sample;
+mod search;
 mod tail;
 
 pub(crate) use block::{LogSource, Place};
@@ -23,6 +26,8 @@ pub(crate) use cursor::Cursor;
 pub(crate) use cut::Cut;
 pub(crate) use follow::{GrowthWatch, sleep_until_told};
 pub(crate) use line::{Line, LineReader, clip};
+pub(crate) use pattern::Pattern;
+pub(crate) use search::{Clean, Hit, search};
 pub(crate) use tail::{Tail, find_tail, last_line_starts, last_lines};
 
 use std::fs::File;
