@@ -4,6 +4,7 @@
 //! behind the last `\n` is an unfinished line and counts as one.
 
 mod block;
+mod control;
 mod count;
 mod cursor;
 mod cut;

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::{ControlFlow, Range};
 
 use super::block::{BLOCK, Blocks, Step};
+use super::control::Controls;
 use super::{LogSource, Pattern, Place};
 
 /// Of a line that is longer only so much is searched, so that memory stays flat.
@@ -264,83 +265,6 @@ fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// The control characters that make a line look different from how it is stored: all but tab,
-/// newline, and a `\r` before a newline.
-struct Controls<'a> {
-    bytes: &'a [u8],
-    /// The first `\r` of that kind from where was asked last; the length when there is none.
-    next_return: usize,
-    /// The first other one.
-    next_other: usize,
-}
-
-impl<'a> Controls<'a> {
-    fn of(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            next_return: find_return(bytes, 0),
-            next_other: find_control(bytes, 0),
-        }
-    }
-
-    fn next_from(&mut self, at: usize) -> Option<usize> {
-        if self.next_return < at {
-            self.next_return = find_return(self.bytes, at);
-        }
-        if self.next_other < at {
-            self.next_other = find_control(self.bytes, at);
-        }
-        let next = self.next_return.min(self.next_other);
-        (next < self.bytes.len()).then_some(next)
-    }
-}
-
-/// Most logs have no `\r`, or one in each line, before its newline.
-fn find_return(bytes: &[u8], from: usize) -> usize {
-    memchr::memchr_iter(b'\r', &bytes[from..])
-        .map(|at| from + at)
-        .find(|&at| bytes.get(at + 1) != Some(&b'\n'))
-        .unwrap_or(bytes.len())
-}
-
-fn find_control(bytes: &[u8], from: usize) -> usize {
-    let is_control =
-        |byte: u8| byte == 0x7f || byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-    let (chunks, _) = bytes[from..].as_chunks::<CHUNK>();
-    for (index, chunk) in chunks.iter().enumerate() {
-        if may_hold_control(chunk)
-            && let Some(at) = chunk.iter().position(|&byte| is_control(byte))
-        {
-            return from + index * CHUNK + at;
-        }
-    }
-    let near = from + chunks.len() * CHUNK;
-    let rest = bytes[near..].iter().position(|&byte| is_control(byte));
-    rest.map_or(bytes.len(), |at| near + at)
-}
-
-/// What is asked at once; about half a line.
-const CHUNK: usize = 32;
-
-/// Whether there is a control character other than tab and newline. Eight bytes at a time: the
-/// compiler, told to make small code, would look at one after the other.
-fn may_hold_control(chunk: &[u8; CHUNK]) -> bool {
-    const fn each(byte: u8) -> u64 {
-        u64::from_ne_bytes([byte; 8])
-    }
-    let (words, _) = chunk.as_chunks::<8>();
-    let found = words.iter().fold(0, |found, word| {
-        let word = u64::from_ne_bytes(*word);
-        // The top bit of a byte is free for the carry of a sum that tells how large the rest is.
-        let low = word & each(0x7f);
-        let is_printed = (low + each(0x60)) | word;
-        let is_tab_or_newline = (low + each(0x80 - 9)) & !(low + each(0x80 - 11));
-        let is_delete = (low + each(1)) & !word;
-        found | !(is_printed | is_tab_or_newline) | is_delete
-    });
-    found & each(0x80) != 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sample::SampleLog;
@@ -557,19 +481,6 @@ mod tests {
         assert_eq!(numbers(log, "^error$", false), [3]);
         assert_eq!(numbers(log, r"\b10%", true), [0_u64; 0]);
         assert_eq!(numbers(log, r"\b10%", false), [4]);
-    }
-
-    #[test]
-    fn every_control_character_is_found_wherever_it_stands() {
-        for byte in 0..=u8::MAX {
-            for (at, neighbour) in [(0, 0xff), (7, 0x20), (31, b'\n'), (32, b'\t'), (70, 0x80)] {
-                let mut bytes = [neighbour; 75];
-                bytes[at] = byte;
-                let is_plain = matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..0x7f | 0x80..);
-                let expected = if is_plain { bytes.len() } else { at };
-                assert_eq!(find_control(&bytes, 0), expected, "{byte} at {at}");
-            }
-        }
     }
 
     #[test]
