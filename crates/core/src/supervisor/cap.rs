@@ -42,7 +42,14 @@ pub(crate) struct Cap {
     freed: u64,
     /// `None`: the filesystem cannot punch holes.
     not_before: Option<Deadline>,
+    /// How long the log was at the last look.
+    seen: u64,
+    /// Much was written between two looks a moment ago: until then more is freed, and earlier.
+    hurry: Deadline,
 }
+
+/// How long a fast writer is thought to go on like that.
+const HURRY: Duration = Duration::from_secs(2);
 
 impl Cap {
     pub(crate) fn new(stream: LogStream, most: u64) -> Self {
@@ -52,6 +59,8 @@ impl Cap {
             cut: None,
             freed: 0,
             not_before: Some(Deadline::after(Duration::ZERO)),
+            seen: 0,
+            hurry: Deadline::after(Duration::ZERO),
         }
     }
 
@@ -68,7 +77,15 @@ impl Cap {
         log: &File,
         length: u64,
     ) -> u64 {
-        let many = self.most - self.most / 8;
+        let news = length.saturating_sub(std::mem::replace(&mut self.seen, length));
+        if news > self.most / 8 {
+            self.hurry = Deadline::after(HURRY);
+        }
+        let (many, stays) = if self.hurry.has_passed() {
+            (self.most - self.most / 8, self.most / 4 * 3)
+        } else {
+            (self.most / 2, self.most / 4)
+        };
         let Some(not_before) = self.not_before else {
             return u64::MAX;
         };
@@ -85,7 +102,8 @@ impl Cap {
             if !not_before.has_passed() {
                 return u64::MAX;
             }
-            let Ok(next) = self.free(dir, generation, log, cut, cut.offset + present) else {
+            let length = cut.offset + present;
+            let Ok(next) = self.free(dir, generation, log, cut, length, stays) else {
                 self.not_before = self.not_before.and(Some(Deadline::after(RETRY)));
                 return u64::MAX;
             };
@@ -95,10 +113,10 @@ impl Cap {
             let length = log.metadata().map_or(length, |metadata| metadata.len());
             present = length.saturating_sub(cut.offset);
         }
-        self.most.saturating_sub(present)
+        many.max(present).saturating_sub(present) + self.most / 8
     }
 
-    /// Leaves three quarters of the cap, or frees a piece.
+    /// Leaves so many bytes, or frees a piece.
     fn free(
         &mut self,
         dir: &TaskDir,
@@ -106,9 +124,10 @@ impl Cap {
         log: &File,
         old: Cut,
         length: u64,
+        stays: u64,
     ) -> io::Result<Cut> {
         let readable = reopen(log, dir, self.stream)?;
-        let target = (length - self.most / 4 * 3).min(old.offset + PIECE);
+        let target = (length - stays).min(old.offset + PIECE);
         let near = target..length.min(target + LONGEST_LINE.min(self.most / 8));
         let mut block = vec![0; BLOCK];
         let offset = line_start(&readable, near, &mut block)?.unwrap_or(target);
@@ -315,6 +334,14 @@ mod tests {
             )
         }
 
+        /// Writes little by little, looking each time.
+        fn grow(&mut self, cap: &mut Cap, line: &[u8], times: usize) {
+            for _ in 0..times.div_ceil(1000) {
+                self.write(&line.repeat(1000));
+                assert!(self.keep(cap) > MOST / 8);
+            }
+        }
+
         fn cut(&self) -> Cut {
             Cut::read(&self.dir, LogStream::Main, &self.generation)
         }
@@ -343,14 +370,25 @@ mod tests {
         log.write(&b"a line of twenty-one.\n".repeat(1000));
         assert_eq!(log.keep(&mut cap), MOST - 22_000);
         assert!(!log.dir.exists(file::CUT));
-        log.write(&b"a line of twenty-one.\n".repeat(60_000));
-        assert!(log.keep(&mut cap) > MOST / 8);
+        log.grow(&mut cap, b"a line of twenty-one.\n", 60_000);
         log.check();
         let cut = log.cut();
         assert_eq!(cut.offset % 22, 0);
         let left = log.written.len() as u64 - cut.offset;
-        assert!((MOST / 4 * 3 - 22..=MOST / 4 * 3).contains(&left), "{left}");
+        let bounds = MOST / 4 * 3 - 22..=MOST - MOST / 8;
+        assert!(bounds.contains(&left), "{left}");
         assert!(log.bytes_on_disk() <= left + 2 * LEAST_BLOCK);
+    }
+
+    #[test]
+    fn of_a_fast_writers_log_a_quarter_stays() {
+        let mut log = Log::new();
+        let mut cap = Cap::new(LogStream::Main, MOST);
+        log.write(&b"a line of twenty-one.\n".repeat(60_000));
+        assert!(log.keep(&mut cap) > MOST / 8);
+        log.check();
+        let left = log.written.len() as u64 - log.cut().offset;
+        assert!((MOST / 4 - 22..=MOST / 4).contains(&left), "{left}");
     }
 
     #[test]
@@ -363,7 +401,7 @@ mod tests {
         assert_eq!(
             log.cut(),
             Cut {
-                offset: (3 << 20) - MOST / 4 * 3,
+                offset: (3 << 20) - MOST / 4,
                 lines: 0
             }
         );
