@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use serde_json::json;
 
 use super::follow::{Follow, Plan, Stream};
-use super::history::{Begin, Wanted};
+use super::history::{Begin, History, Wanted};
 use super::logs::last_lines;
 use super::wait::many_timed_out;
 use crate::client::find;
@@ -27,7 +27,7 @@ pub(super) fn wait_for_line(
     request: &Wait,
     ids: &[TaskId],
     single: bool,
-    pattern: Pattern,
+    pattern: &Pattern,
     deadline: Deadline,
 ) -> Result<WaitAnswer> {
     let selection = Selection::Many(ids.to_vec());
@@ -67,7 +67,7 @@ pub(super) fn wait_for_line(
     }
     // Whoever is over without a terminal frame has been started anew or removed.
     let is_hopeless = seen.is_hopeless() || !deadline.has_passed();
-    let place = stream.histories().next().map(|history| history.cursor());
+    let place = stream.histories().next().map(History::cursor);
     if !single && !is_hopeless {
         let pending: Vec<TaskId> = ids
             .iter()

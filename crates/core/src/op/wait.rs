@@ -54,7 +54,7 @@ pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitA
     let home = client.home_of(&first)?;
     if let Until::Log(text) = &request.until {
         let pattern = Pattern::compile("until.log", text)?;
-        return wait_for_line(&home, request, &ids, single, pattern, deadline);
+        return wait_for_line(&home, request, &ids, single, &pattern, deadline);
     }
     if single {
         return wait_for_one(&home, &first, deadline);

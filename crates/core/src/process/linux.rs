@@ -94,16 +94,8 @@ pub(crate) fn all_pids() -> Vec<i32> {
     entries.flatten().filter_map(pid_of).collect()
 }
 
-/// Whether the process was executed with exactly `NAME=value` in its environment. Another
-/// user's environment cannot be read: then `false`.
-pub(crate) fn environment_holds(pid: i32, variable: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|all| {
-        all.split(|&byte| byte == 0)
-            .any(|one| one == variable.as_bytes())
-    })
-}
-
-/// The values that these variables had when the process was executed.
+/// The values that these variables had when the process was executed. Another user's environment
+/// cannot be read.
 pub(crate) fn environment_values<const N: usize>(
     pid: i32,
     names: [&str; N],

@@ -171,21 +171,8 @@ fn listed(list: impl Fn(*mut c_void, c_int) -> c_int) -> Vec<i32> {
     Vec::new()
 }
 
-/// Whether the process was executed with exactly `NAME=value` in its environment. Another
-/// user's environment cannot be read, nor that of Apple's own programs (System Integrity
-/// Protection): then `false`.
-pub(crate) fn environment_holds(pid: i32, variable: &str) -> bool {
-    let block = arguments_of(pid);
-    block
-        .as_deref()
-        .and_then(strings_in)
-        .is_some_and(|(_, count, mut all)| {
-            all.by_ref().take(count).for_each(drop);
-            all.any(|one| one == variable.as_bytes())
-        })
-}
-
-/// The values that these variables had when the process was executed.
+/// The values that these variables had when the process was executed. Another user's environment
+/// cannot be read, nor that of Apple's own programs (System Integrity Protection).
 pub(crate) fn environment_values<const N: usize>(
     pid: i32,
     names: [&str; N],

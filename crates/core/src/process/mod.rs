@@ -23,7 +23,7 @@ pub use limit::allow_many_descriptors;
 pub(crate) use alive::{identify, identify_child, is_alive};
 pub(crate) use os::{
     POLL_TELLS_HANG_UP, PROMPT_TREE_EXIT, all_pids, become_subreaper, boot_id, children,
-    close_descriptors_from, environment_holds, environment_values, exit_watch, parent_and_session,
+    close_descriptors_from, environment_values, exit_watch, parent_and_session,
     runs_our_program_as, set_title, working_directory,
 };
 pub(crate) use reap::{Reaped, reap, reap_waiting};
@@ -43,4 +43,13 @@ pub(crate) struct ProcessStat {
     pub start_time: u64,
     /// Ended, but its parent has not asked how yet: not alive.
     pub zombie: bool,
+}
+
+/// Whether the process was executed with exactly `NAME=value` in its environment, as far as that can
+/// be read.
+pub(crate) fn environment_holds(pid: i32, variable: &str) -> bool {
+    variable.split_once('=').is_some_and(|(name, value)| {
+        let [found] = environment_values(pid, [name]);
+        found.is_some_and(|found| found == *value)
+    })
 }

@@ -13,6 +13,7 @@ mod restart;
 mod select;
 mod shape;
 mod start;
+mod wait;
 
 pub use answer::{
     BatchAnswer, BatchItem, BatchOutcome, Lifecycle, LineMatch, ListAnswer, StartAnswer, Target,
@@ -26,10 +27,11 @@ pub use log_answer::{
 pub use logs::{Events, Logs, StreamChoice};
 pub use moment::Moment;
 pub use restart::Restart;
-pub use select::{List, Selection, Status, Stop, Until, Wait, WaitMode};
+pub use select::{List, Selection, Status, Stop};
 pub use shape::OneOrMany;
 pub(crate) use shape::object_or_null;
 pub use start::{IfRunning, Start};
+pub use wait::{Until, Wait, WaitMode};
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

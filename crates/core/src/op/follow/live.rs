@@ -199,14 +199,13 @@ impl Stream<'_> {
         deadline: Deadline,
         output: Option<BorrowedFd<'_>>,
     ) -> Result<ControlFlow<()>> {
-        let mut until = deadline;
         let is_blind = |member: &Member<'_>| {
             let vigil = member.vigil.as_ref();
             !member.is_over && vigil.is_some_and(|vigil| vigil.fd.is_none())
         };
         let blind = self.watch.is_none() || self.members.values().any(is_blind);
         let net = Deadline::after(if blind { LOOK_AGAIN_SOON } else { LOOK_AGAIN });
-        until = until.sooner(net);
+        let mut until = deadline.sooner(net);
         for member in self.members.values_mut() {
             member.history.rest();
             if let Some((_, quiet)) = member.quiet

@@ -7,26 +7,24 @@
 //! [`History::give_until`] gives what was found, step by step.
 
 mod give;
+mod last_word;
 
 pub(super) use give::Collected;
+use last_word::await_last_word;
 
 use std::collections::VecDeque;
-use std::time::Duration;
-
-use nix::poll::{PollFd, PollFlags, poll};
-use std::os::fd::AsFd;
+use std::io;
+use std::time::{Duration, Instant};
 
 use super::logs::generation_of;
-use super::wait::{has_writer, open_live};
 use crate::client::{find, not_found};
-use crate::clock::{Deadline, Timestamp};
+use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::event::{EventData, Framer, JournalEntry, read_journal};
 use crate::log::{Cursor, LogReader, LogStream, Look, Pattern, Renderer, View};
 use crate::request::StreamChoice;
 use crate::store::{Condition, Home, Observed, TaskDir, file};
 use crate::task::{Generation, TaskId};
-use crate::wait::poll_timeout;
 
 /// Where a history is begun.
 #[derive(Clone, Debug)]
@@ -100,7 +98,7 @@ pub(super) struct History<'a> {
     framer: Framer,
     round: Round,
     journal_size: u64,
-    refreshed: Option<std::time::Instant>,
+    refreshed: Option<Instant>,
     /// How many events there are, given or not.
     pub events_seen: u64,
     pub terminal_given: bool,
@@ -131,20 +129,7 @@ impl<'a> History<'a> {
             }
             Begin::Start => logs.seek_to_start(&dir).map_err(read_error)?,
             Begin::PresentRun => {
-                let run = observed.record().map_or(0, |record| record.facts.run);
-                let entries = read_journal(&dir);
-                let begun = entries.iter().rfind(|entry| {
-                    entry.generation == generation
-                        && matches!(entry.event, EventData::Started { run: its, .. } if its == run)
-                });
-                logs.seek_to_lengths(&dir, |stream, size| match (begun, stream) {
-                    (Some(entry), LogStream::Main) => entry.log_offset,
-                    (Some(entry), LogStream::Stderr) => entry.stderr_offset,
-                    // It has not been executed yet.
-                    (None, _) => size,
-                })
-                .map_err(read_error)?;
-                at.journal = begun.map_or(0, |entry| entry.number);
+                at.journal = seek_to_run(&mut logs, &dir, &observed).map_err(read_error)?;
             }
             Begin::Behind(field, text) => {
                 at = Cursor::parse(field, &text, id)?.must_be_of(field, id, &generation)?;
@@ -202,7 +187,9 @@ impl<'a> History<'a> {
         self.observed = observed;
         self.round.ended = self.observed.status().is_terminal();
         if self.round.ended {
-            self.await_last_word();
+            if !self.terminal_given {
+                await_last_word(&self.dir);
+            }
             self.logs.refresh(self.home, &self.id)?;
         }
         self.read_journal();
@@ -223,7 +210,7 @@ impl<'a> History<'a> {
         // What was written since a moment ago has the time of the last change; what has been
         // waiting for longer needs to be looked up.
         const A_MOMENT: Duration = Duration::from_millis(150);
-        let now = std::time::Instant::now();
+        let now = Instant::now();
         let was_away = self.refreshed.is_some_and(|then| now - then > A_MOMENT);
         if was_away && self.logs.has_unread() {
             self.logs.refresh_times(&self.dir);
@@ -286,24 +273,24 @@ impl<'a> History<'a> {
     pub(super) fn rest(&mut self) {
         self.logs.rest();
     }
+}
 
-    /// An end is on record a moment before it is in the journal; then the supervisor lets go of the
-    /// FIFO.
-    fn await_last_word(&self) {
-        if self.terminal_given {
-            return;
-        }
-        let Some(live) = open_live(&self.dir) else {
-            return;
-        };
-        let patience = Deadline::after(Duration::from_secs(1));
-        while has_writer(&live) && !patience.has_passed() {
-            // Where poll(2) does not tell of the hang-up, has_writer does.
-            let moment = Deadline::after(Duration::from_millis(5));
-            let _ = poll(
-                &mut [PollFd::new(live.as_fd(), PollFlags::POLLIN)],
-                poll_timeout(moment),
-            );
-        }
-    }
+/// Goes to where the present run began to write; the number of its event.
+fn seek_to_run(logs: &mut LogReader, dir: &TaskDir, observed: &Observed) -> io::Result<u64> {
+    let Ok(record) = observed.record() else {
+        return Ok(0);
+    };
+    let entries = read_journal(dir);
+    let begun = entries.iter().rfind(|entry| {
+        let is_beginning =
+            matches!(entry.event, EventData::Started { run, .. } if run == record.facts.run);
+        is_beginning && entry.generation == record.facts.generation
+    });
+    logs.seek_to_lengths(dir, |stream, size| match (begun, stream) {
+        (Some(entry), LogStream::Main) => entry.log_offset,
+        (Some(entry), LogStream::Stderr) => entry.stderr_offset,
+        // It has not been executed yet.
+        (None, _) => size,
+    })?;
+    Ok(begun.map_or(0, |entry| entry.number))
 }
