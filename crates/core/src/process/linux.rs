@@ -1,7 +1,7 @@
 //! Linux: `/proc`, pidfds, subreaper. See `proc(5)`, `pidfd_open(2)`, `prctl(2)`.
 #![allow(unsafe_code, reason = "system calls that no crate in use wraps")]
 
-use std::ffi::{CStr, OsString};
+use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
-use super::ProcessStat;
+use super::{ProcessStat, Values};
 use crate::task::SignalNumber;
 
 /// Whether the end of every process of a tree is told to its supervisor by the kernel: as a
@@ -96,15 +96,12 @@ pub(crate) fn all_pids() -> Vec<i32> {
 
 /// The values that these variables had when the process was executed. Another user's environment
 /// cannot be read.
-pub(crate) fn environment_values<const N: usize>(
-    pid: i32,
-    names: [&str; N],
-) -> [Option<OsString>; N] {
+pub(crate) fn environment_values<const N: usize>(pid: i32, names: [&str; N]) -> Values<N> {
     let all = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     names.map(|name| {
         let value = |one: &[u8]| {
             let rest = one.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-            Some(OsString::from_vec(rest.to_vec()))
+            Some(OsStringExt::from_vec(rest.to_vec()))
         };
         all.split(|&byte| byte == 0).find_map(value)
     })

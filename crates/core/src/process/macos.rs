@@ -14,7 +14,7 @@ use std::ptr;
 use nix::errno::Errno;
 use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 
-use super::ProcessStat;
+use super::{ProcessStat, Values};
 use crate::task::SignalNumber;
 
 /// Orphans become children of launchd here, so a supervisor looks again and again.
@@ -173,16 +173,13 @@ fn listed(list: impl Fn(*mut c_void, c_int) -> c_int) -> Vec<i32> {
 
 /// The values that these variables had when the process was executed. Another user's environment
 /// cannot be read, nor that of Apple's own programs (System Integrity Protection).
-pub(crate) fn environment_values<const N: usize>(
-    pid: i32,
-    names: [&str; N],
-) -> [Option<OsString>; N] {
+pub(crate) fn environment_values<const N: usize>(pid: i32, names: [&str; N]) -> Values<N> {
     let block = arguments_of(pid);
     names.map(|name| {
         let (_, count, all) = block.as_deref().and_then(strings_in)?;
         all.skip(count).find_map(|one| {
             let rest = one.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-            Some(OsString::from_vec(rest.to_vec()))
+            Some(OsStringExt::from_vec(rest.to_vec()))
         })
     })
 }

@@ -35,6 +35,9 @@ pub use os::{kernel_lists_children, kernel_offers_pidfds};
 #[cfg(target_os = "macos")]
 pub use os::{kernel_lists_children, kernel_offers_pidfds};
 
+/// The values of some variables, as far as they are set.
+pub(crate) type Values<const N: usize> = [Option<std::ffi::OsString>; N];
+
 /// What a process table says about one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessStat {
