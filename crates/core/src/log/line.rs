@@ -230,3 +230,173 @@ impl Lines {
         self.searched = self.searched.saturating_sub(settled);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
+    use super::super::sample::SampleLog;
+    use super::*;
+
+    /// Reads all that can be given now; what the lines were, and their text put together again.
+    fn read_on(
+        lines: &mut Lines,
+        log: &SampleLog,
+        unfinished: Unfinished,
+        text: &mut String,
+        all: &mut Vec<Found>,
+    ) {
+        while let Some(found) = lines.find(log.source(), log.size(), unfinished).unwrap() {
+            // Looking twice finds the same.
+            let again = lines.find(log.source(), log.size(), unfinished).unwrap();
+            assert_eq!(again, Some(found));
+            text.push_str(lines.give(&found).text);
+            if found.ended {
+                text.push('\n');
+            }
+            all.push(found);
+        }
+    }
+
+    /// Reads a log that grows from piece to piece.
+    fn read_growing(pieces: &[Vec<u8>], view: View) -> (String, Vec<Found>) {
+        let mut log = SampleLog::holding(b"");
+        let mut lines = Lines::at(Position::default(), view, usize::MAX >> 1);
+        let (mut text, mut all) = (String::new(), Vec::new());
+        for (at, piece) in pieces.iter().enumerate() {
+            log.file.write_all(piece).unwrap();
+            let unfinished = [Unfinished::Wait, Unfinished::GiveSettled][at % 2];
+            read_on(&mut lines, &log, unfinished, &mut text, &mut all);
+            if at % 3 == 0 {
+                // A reader that comes back with a cursor.
+                lines = Lines::at(lines.position(), view, usize::MAX >> 1);
+            }
+        }
+        read_on(&mut lines, &log, Unfinished::GiveAll, &mut text, &mut all);
+        assert_eq!(lines.position().offset, log.size());
+        (text, all)
+    }
+
+    fn check_order(all: &[Found], bytes: &[u8]) {
+        let (mut offset, mut number, mut mid_line) = (0, 1, false);
+        for found in all {
+            assert_eq!(found.start, offset);
+            assert_eq!((found.number, found.continues), (number, mid_line));
+            let end = usize::try_from(found.end).unwrap();
+            let line = &bytes[usize::try_from(found.start).unwrap()..end];
+            assert_eq!(found.ended, line.ends_with(b"\n"));
+            assert!(!line[..line.len() - usize::from(found.ended)].contains(&b'\n'));
+            offset = found.end;
+            number += u64::from(found.ended);
+            mid_line = !found.ended;
+        }
+        assert_eq!(offset, bytes.len() as u64);
+    }
+
+    fn text_pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let piece = prop_oneof![
+            4 => "[a-zé\u{20ac}\u{1f600}\r\n ]{0,40}".prop_map(String::into_bytes),
+            1 => Just(b"\n".to_vec()),
+            1 => Just(vec![b'x'; BLOCK + 10]),
+            1 => Just("é".repeat(BLOCK).into_bytes()),
+        ];
+        (proptest::collection::vec(piece, 0..12), any::<u8>()).prop_map(|(pieces, shift)| {
+            // Cut anywhere, also within a character.
+            let whole = pieces.concat();
+            let mut cuts: Vec<usize> = pieces.iter().map(Vec::len).collect();
+            let mut rest = whole.as_slice();
+            let mut cut = Vec::new();
+            for length in &mut cuts {
+                let (piece, behind) =
+                    rest.split_at((*length + usize::from(shift) % 5).min(rest.len()));
+                cut.push(piece.to_vec());
+                rest = behind;
+            }
+            cut.push(rest.to_vec());
+            cut
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn what_is_read_piece_by_piece_is_the_file(pieces in text_pieces()) {
+            let bytes = pieces.concat();
+            let (text, all) = read_growing(&pieces, View::Raw);
+            check_order(&all, &bytes);
+            prop_assert!(text.as_bytes() == bytes);
+        }
+
+        #[test]
+        fn any_bytes_are_read_once_and_in_order(
+            pieces in proptest::collection::vec(proptest::collection::vec(
+                prop_oneof![1 => Just(b'\n'), 1 => Just(0x1b), 1 => Just(0xc3), 6 => any::<u8>()],
+                0..300), 0..12),
+        ) {
+            let bytes = pieces.concat();
+            for view in [View::Clean, View::Raw] {
+                let (_, all) = read_growing(&pieces, view);
+                check_order(&all, &bytes);
+            }
+        }
+
+        #[test]
+        fn lines_before_a_cut_are_passed_over_and_counted(
+            count in 1_usize..60, freed in 0_usize..60, at in 0_usize..60,
+        ) {
+            let freed = freed.min(count);
+            let bytes: Vec<u8> = (1..=count).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
+            let log = SampleLog::holding(&bytes);
+            let starts: Vec<u64> = std::iter::once(0)
+                .chain((0..bytes.len()).filter(|&at| bytes[at] == b'\n').map(|at| at as u64 + 1))
+                .collect();
+            let at = at.min(count);
+            let position = Position { offset: starts[at], lines: at as u64, mid_line: false };
+            let mut lines = Lines::at(position, View::Clean, 100);
+            log.free_lines(&bytes, freed);
+            let (mut text, mut all) = (String::new(), Vec::new());
+            read_on(&mut lines, &log, Unfinished::GiveAll, &mut text, &mut all);
+            let expected: String = (at.max(freed) + 1..=count).map(|n| format!("line {n}\n")).collect();
+            prop_assert_eq!(text, expected);
+            prop_assert!(all.first().is_none_or(|first| first.number == at.max(freed) as u64 + 1));
+            let lost = starts[at.max(freed)] - starts[at];
+            prop_assert!(lines.take_lost() == lost || at.max(freed) == count);
+        }
+    }
+
+    #[test]
+    fn a_long_line_takes_little_memory_and_is_cut() {
+        let mut bytes = vec![b'x'; 5 << 20];
+        bytes.extend(b"\r\nshort\n");
+        let log = SampleLog::holding(&bytes);
+        let mut lines = Lines::at(Position::default(), View::Clean, 10);
+        let found = lines.find(log.source(), log.size(), Unfinished::Wait);
+        let found = found.unwrap().unwrap();
+        assert!(lines.buffer.capacity() <= 2 * BLOCK);
+        let shown = lines.give(&found);
+        assert_eq!(
+            shown.text,
+            format!("xxxxxxxxxx… [{} bytes cut]", (5 << 20) - 10)
+        );
+        assert!(shown.clipped);
+        let found = lines.find(log.source(), log.size(), Unfinished::Wait);
+        let found = found.unwrap().unwrap();
+        assert_eq!((found.number, lines.give(&found).text), (2, "short"));
+    }
+
+    #[test]
+    fn a_log_that_was_truncated_is_read_anew() {
+        let mut log = SampleLog::holding(b"one\ntwo\n");
+        let mut lines = Lines::at(Position::default(), View::Clean, 100);
+        let (mut text, mut all) = (String::new(), Vec::new());
+        read_on(&mut lines, &log, Unfinished::Wait, &mut text, &mut all);
+        log.file.set_len(0).unwrap();
+        lines.rewind();
+        log.file.write_all(b"three\n").unwrap();
+        read_on(&mut lines, &log, Unfinished::Wait, &mut text, &mut all);
+        assert_eq!(text, "one\ntwo\nthree\n");
+        assert_eq!(all.last().unwrap().number, 1);
+    }
+}
