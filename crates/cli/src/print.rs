@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use background_tasks_core::Error;
@@ -67,8 +68,10 @@ fn unprintable(command: &str, error: &io::Error) -> u8 {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return 0;
     }
-    let message = format!("cannot write to standard output: {error}");
-    failure(command, &Error::Internal { message })
+    failure(
+        command,
+        &Error::store("write to", Path::new("standard output"), error),
+    )
 }
 
 /// Prints frames, a line each: at once when nothing more is there to be told, else a good many at

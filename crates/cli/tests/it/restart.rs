@@ -391,3 +391,15 @@ fn a_start_over_a_pending_restart_finds_the_task_running() {
         .payload(json!({ "id": "a", "grace_ms": 0 }))
         .ok();
 }
+
+#[test]
+fn a_log_whose_public_name_was_taken_for_another_file_gets_it_back() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("a", ["print", "first"]));
+    let public = cli.home().join("logs/a.log");
+    fs::rename(&public, cli.home().join("logs/kept")).unwrap();
+    fs::write(&public, "somebody's\n").unwrap();
+    restart(&cli, "a");
+    cli.wait("a");
+    assert_eq!(cli.log("a"), "first\nfirst\n");
+}

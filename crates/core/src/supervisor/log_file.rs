@@ -14,12 +14,12 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{FileStat, Mode};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use crate::log::LogStream;
 use crate::log::timeline::Lengths;
-use crate::store::{Home, TaskDir};
+use crate::store::{Home, TaskDir, stat};
 use crate::task::TaskId;
 
 /// The open logs of a run.
@@ -83,20 +83,12 @@ impl LogPlace<'_> {
     /// Puts the new log in the place of the old one, under both names. Returns whether it has one
     /// in the task folder.
     pub(crate) fn put_in_place(&self) -> io::Result<bool> {
-        let (next, public) = (self.stream.next_name(), self.public());
-        let link = |name: &str| linkat(self.dir, next, self.home, name, AtFlags::empty());
-        match link(&public) {
+        let next = self.stream.next_name();
+        match self.publish(next) {
             Ok(()) => {}
-            // An earlier log: replaced in one step, so that there is always one to read.
-            Err(Errno::EEXIST) => {
-                let aside = format!("{public}.new");
-                remove(self.home, &aside)?;
-                link(&aside)?;
-                renameat(self.home, aside.as_str(), self.home, public.as_str())?;
-            }
             // A filesystem without hard links: the public name is the only one.
             Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EMLINK) => {
-                renameat(self.dir, next, self.home, public.as_str())?;
+                renameat(self.dir, next, self.home, self.public().as_str())?;
                 return Ok(false);
             }
             Err(errno) => return Err(errno.into()),
@@ -105,16 +97,38 @@ impl LogPlace<'_> {
         Ok(true)
     }
 
+    /// Gives a log of the task folder its public name. What has that name now is replaced in one
+    /// step, so that there is always a log to read.
+    fn publish(&self, name: &str) -> Result<(), Errno> {
+        let public = self.public();
+        let link = |public: &str| linkat(self.dir, name, self.home, public, AtFlags::empty());
+        match link(&public) {
+            Err(Errno::EEXIST) => {}
+            other => return other,
+        }
+        let identity = |found: FileStat| (found.st_dev, found.st_ino);
+        let look = |found: io::Result<Option<FileStat>>| found.ok().flatten().map(identity);
+        if look(stat(self.home, &public)) == look(stat(self.dir, name)) {
+            return Ok(());
+        }
+        let aside = format!("{public}.new");
+        match unlinkat(self.home, aside.as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+        link(&aside)?;
+        renameat(self.home, aside.as_str(), self.home, public.as_str())
+    }
+
     /// The present log, to go on with; a new one where someone has removed it. Also whether it has
     /// a name in the task folder.
     pub(crate) fn open_present(&self) -> io::Result<(File, bool)> {
         let (name, public) = (self.stream.log_name(), self.public());
         match openat(self.dir, name, APPEND, MODE) {
             Ok(fd) => {
-                // Under its public name it may have been removed by hand: give it back.
-                match linkat(self.dir, name, self.home, public.as_str(), AtFlags::empty()) {
-                    Ok(()) | Err(_) => Ok((File::from(fd), true)),
-                }
+                // Its public name may have been removed by hand, or taken for another file.
+                let _ = self.publish(name);
+                Ok((File::from(fd), true))
             }
             Err(Errno::ENOENT) => match openat(self.home, public.as_str(), APPEND, MODE) {
                 Ok(fd) => Ok((File::from(fd), false)),
