@@ -153,6 +153,12 @@ impl LogReader {
         self.logs.iter().map(|log| log.size).sum()
     }
 
+    /// How many bytes there are of one of them.
+    pub(crate) fn size_of(&self, stream: LogStream) -> u64 {
+        let log = self.logs.iter().find(|log| log.stream == stream);
+        log.map_or(0, |log| log.size)
+    }
+
     /// Whether there is something behind the reader.
     pub(crate) fn has_unread(&self) -> bool {
         let is_unread = |log: &OpenLog| log.size > log.lines.position().offset;
