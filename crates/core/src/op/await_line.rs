@@ -40,6 +40,7 @@ pub(super) fn wait_for_line(
         since: None,
         until: None,
         pattern: Some(pattern.clone()),
+        most: None,
         events: true,
         ends_with_task: true,
     };

@@ -185,7 +185,8 @@ pub struct Events {
     /// Every task.
     #[serde(default)]
     pub all: bool,
-    /// So many log lines from the end of each task's log; 100 when left out, all behind a cursor.
+    /// So many log lines from the end of each task's log, 100 when left out; with a cursor, so many
+    /// behind it, all when left out.
     pub lines: Option<usize>,
     /// Only what came after it.
     pub cursor: Option<String>,
