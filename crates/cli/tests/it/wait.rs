@@ -369,3 +369,16 @@ fn waiting_for_a_line_of_several_in_vain_tells_where_to_go_on() {
     assert_eq!(behind["lines"], json!([]));
     assert!(details["cursors"].get("a").is_none());
 }
+
+#[test]
+fn what_has_ended_behind_a_cursor_writes_no_more_lines() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("a", ["print", "one"]));
+    let frames = cli.run("events").text("a").flags(["--stream"]).frames();
+    let end = &frames.last().unwrap()["cursor"];
+    let request = json!({ "id": "a", "cursor": end, "until": { "log": "one" } });
+    for timeout in ["0", "5"] {
+        let call = cli.run("wait").payload(request.clone());
+        call.flags(["--timeout", timeout]).err("TaskNotRunning");
+    }
+}

@@ -66,6 +66,11 @@ pub(super) fn wait_for_line(
     if seen.is_enough() {
         return answer(home, ids, single, seen.found);
     }
+    // An end that was behind its cursor is not told again.
+    let over = stream.histories().filter(|history| history.terminal_given);
+    let over = over.map(|history| history.id.clone());
+    seen.ended
+        .extend(over.filter(|id| !seen.found.contains_key(id)));
     // Whoever is over without a terminal frame has been started anew or removed.
     let is_hopeless = seen.is_hopeless() || !deadline.has_passed();
     // Where the search has got to, which may be before the end of the log by now.
