@@ -54,7 +54,9 @@ impl Flag {
             }
             Self::Wait => "Answer when the task has ended",
             Self::Stream => "NDJSON frames instead of one document",
-            Self::Follow => "Go on with what happens until the task has ended",
+            Self::Follow => {
+                "Go on with what happens until the tasks have ended (a filter: until --timeout)"
+            }
             Self::Timeout => {
                 "Stop waiting after so many seconds, fractions allowed [default: 60; with --follow: none]"
             }
@@ -122,11 +124,11 @@ impl Command {
             Self::Start => "Start a command in the background (an array starts several)",
             Self::Status => "Show one task as it is now",
             Self::List => "Show many tasks, newest first",
-            Self::Wait => "Wait until one task or several have ended",
+            Self::Wait => "Wait until tasks have ended, or have written a line",
             Self::Stop => "End a task, every process of it, and answer when it is so",
             Self::Restart => "Run a task's command again under the same id",
-            Self::Logs => "Show the end of what a task wrote",
-            Self::Events => "Show what happened to a task, its log lines among it",
+            Self::Logs => "Show what a task wrote: its end, both ends, what is new, what matches",
+            Self::Events => "Show what happened to tasks, their log lines among it",
             Self::Doctor => "Check what this host and the home folder can do",
             Self::Capabilities => "Tell what this build offers, for programs",
             Self::SchemaList => "Name the commands that have schemas",

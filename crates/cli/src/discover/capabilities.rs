@@ -2,7 +2,8 @@
 
 use background_tasks_core::ErrorKind;
 use background_tasks_core::event::EventData;
-use background_tasks_core::request::{List, Logs, MAX_PAYLOAD_BYTES};
+use background_tasks_core::log::View;
+use background_tasks_core::request::{List, Logs, MAX_PAYLOAD_BYTES, StreamChoice};
 use background_tasks_core::store::FORMAT_VERSION;
 use background_tasks_core::task::{
     FailReason, KillReason, Limits, StopSettings, TaskId, TaskStatus,
@@ -17,9 +18,10 @@ use crate::command::{Command, PayloadKind};
 const PROTOCOL_VERSION: u32 = 1;
 
 /// Frames that are not lifecycle events.
-const OTHER_FRAMES: [&str; 4] = [
+const OTHER_FRAMES: [&str; 5] = [
     "task.status.snapshot",
     "task.log.line",
+    "task.log.truncated",
     "task.logs.started",
     "task.logs.completed",
 ];
@@ -38,6 +40,8 @@ pub(crate) struct Capabilities {
     statuses: Vec<Value>,
     reasons: Value,
     event_types: Vec<&'static str>,
+    log_views: [View; 2],
+    log_streams: [StreamChoice; 3],
     error_types: Vec<Value>,
     defaults: Value,
     limits: Value,
@@ -85,6 +89,8 @@ pub(crate) fn capabilities() -> Capabilities {
             ],
         }),
         event_types: EventData::TYPES.into_iter().chain(OTHER_FRAMES).collect(),
+        log_views: View::ALL,
+        log_streams: StreamChoice::ALL,
         error_types: ErrorKind::ALL
             .iter()
             .map(|kind| json!({ "name": kind, "retryable": kind.retryable() }))
@@ -96,6 +102,9 @@ pub(crate) fn capabilities() -> Capabilities {
             "log_lines": Logs::DEFAULT_LINES,
             "log_max_bytes": Logs::DEFAULT_MAX_BYTES,
             "log_max_line_bytes": Logs::DEFAULT_MAX_LINE_BYTES,
+            "log_max_matches": Logs::DEFAULT_MAX_MATCHES,
+            "log_view": View::default(),
+            "log_stream": StreamChoice::default(),
             "stop": StopSettings::default(),
             "limits": Limits::default(),
         }),

@@ -25,7 +25,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 14] = files![
+const FILES: [(&str, &str); 20] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -35,11 +35,17 @@ const FILES: [(&str, &str); 14] = files![
     "list-running",
     "wait-one",
     "wait-any",
+    "wait-until-line",
     "stop-one",
     "stop-by-tag",
     "restart-one",
     "logs-tail",
+    "logs-head-and-tail",
+    "logs-grep",
+    "logs-since",
+    "logs-stderr",
     "events-tail",
+    "events-of-a-tag",
 ];
 
 /// One file.

@@ -90,6 +90,7 @@ fn capabilities_name_statuses_errors_and_frames_of_the_contract() {
     for known in [
         "task.status.snapshot",
         "task.log.line",
+        "task.log.truncated",
         "task.logs.started",
         "task.logs.completed",
         "task.started",
@@ -118,6 +119,30 @@ fn capabilities_name_statuses_errors_and_frames_of_the_contract() {
             "{known}"
         );
     }
+}
+
+#[test]
+fn every_view_and_stream_that_is_told_is_taken() {
+    let cli = Cli::new();
+    cli.start_and_wait(with(
+        work("a", ["raw", "610d62"]),
+        json!({ "stderr": "separate" }),
+    ));
+    let told = cli.run("capabilities").ok();
+    let ask = |field: &str, value: &Value| {
+        let request = json!({ "id": "a", field: value });
+        cli.run("logs").payload(request).ok()
+    };
+    for (field, all) in [("view", "log_views"), ("stream", "log_streams")] {
+        let default = &told["defaults"][format!("log_{field}")];
+        assert_eq!(ask(field, default), cli.run("logs").text("a").ok());
+        let schema = schema(&cli, "logs", "input").to_string();
+        for value in told[all].as_array().unwrap() {
+            ask(field, value);
+            assert!(schema.contains(&value.to_string()), "{value}");
+        }
+    }
+    assert_eq!(ask("view", &json!("raw"))["lines"], json!(["a\rb"]));
 }
 
 #[test]
@@ -162,6 +187,7 @@ fn defaults_that_are_told_are_those_that_hold() {
     assert_eq!(told["defaults"]["log_lines"], 100);
     assert_eq!(told["defaults"]["log_max_bytes"], 65536);
     assert_eq!(told["defaults"]["log_max_line_bytes"], 4096);
+    assert_eq!(told["defaults"]["log_max_matches"], 100);
     assert_eq!(
         told["limits"],
         json!({ "payload_bytes": 16 << 20, "id_length": 64, "list_limit": 1_000_000 })
@@ -301,6 +327,20 @@ fn answers_are_as_their_schemas_say() {
             .flags(["--output", "artifact"])
             .ok(),
     );
+    for (verb, more) in [
+        ("logs", json!({ "timestamps": true, "head": 1, "lines": 1 })),
+        (
+            "logs",
+            json!({ "grep": "^one$", "context": 1, "timestamps": true }),
+        ),
+        ("events", json!({ "cursors": {}, "view": "raw" })),
+        ("wait", json!({ "until": { "log": "^one$" } })),
+    ] {
+        let request = with(json!({ "id": "a" }), more);
+        check_answer(&cli, verb, &cli.run(verb).payload(request).ok());
+    }
+    let until = json!({ "tag": "x", "mode": "any", "until": { "log": "one" } });
+    check_answer(&cli, "wait", &cli.run("wait").payload(until).ok());
     check_answer(&cli, "stop", &cli.run("stop").text("a").ok());
     check_answer(&cli, "wait", &cli.run("wait").text("a").ok());
     check_answer(

@@ -426,3 +426,34 @@ fn a_reader_that_goes_away_is_missed_even_when_nothing_happens() {
     );
     assert_eq!((status.as_str(), complaints.as_str()), ("0\n", ""));
 }
+
+#[test]
+fn a_task_that_is_started_anew_joins_with_its_own_lines_only() {
+    let cli = Cli::new();
+    let numbered = |number: u32, stderr: &str| {
+        let print = ["print", &number.to_string(), "eprint", &number.to_string()];
+        let more = json!({ "tags": ["t"], "stderr": stderr });
+        with(work("a", print), more)
+    };
+    cli.start_and_wait(numbered(0, "separate"));
+    let follow = cli.run("events").payload(json!({ "tag": "t", "lines": 0 }));
+    let stream = follow.flags(["--follow"]).stream();
+    let until_exited = || {
+        let mut frames = Vec::new();
+        while frames
+            .last()
+            .is_none_or(|last: &Value| last["type"] != "task.exited")
+        {
+            frames.push(stream.next().unwrap());
+        }
+        frames
+    };
+    until_exited();
+    for number in 1..=20 {
+        let stderr = ["merge", "separate"][(number % 2) as usize];
+        cli.start_and_wait(numbered(number, stderr));
+        let frames = until_exited();
+        let number = number.to_string();
+        assert_eq!(lines(&frames), [number.as_str(), number.as_str()]);
+    }
+}

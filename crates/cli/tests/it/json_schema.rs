@@ -45,6 +45,15 @@ impl Judge<'_> {
                     self.judge_fields(value, schema, path, found);
                     true
                 }
+                // Names are no more looked at than other texts with a pattern.
+                "patternProperties" => {
+                    for inner in expected.as_object().into_iter().flatten() {
+                        for (name, field) in value.as_object().into_iter().flatten() {
+                            self.judge(field, inner.1, &format!("{path}.{name}"), found);
+                        }
+                    }
+                    true
+                }
                 "required" => {
                     let mut names = expected.as_array().into_iter().flatten();
                     let is_there = |name: &Value| value.get(name.as_str().unwrap_or("")).is_some();

@@ -396,3 +396,47 @@ fn lines_of_a_stream_are_cut_as_asked_for() {
         "{shown}"
     );
 }
+
+#[test]
+fn what_bounds_one_document_is_refused_in_a_stream() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("a", ["lines", "3"]));
+    for field in ["head", "context", "max_matches", "max_bytes"] {
+        let mut request = json!({ "id": "a", "grep": "2" });
+        request[field] = json!(1);
+        for flag in ["--stream", "--follow"] {
+            let call = cli.run("logs").payload(request.clone()).flags([flag]);
+            let error = call.err("CommandInputError");
+            assert_eq!(error["details"]["field"], field);
+        }
+    }
+}
+
+#[test]
+fn so_many_lines_behind_a_cursor_are_streamed_as_asked_for() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("a", ["lines", "9"]));
+    let stream = |payload: Value, verb: &str| {
+        let call = cli.run(verb).payload(payload).flags(["--stream"]);
+        call.frames()
+    };
+    let mut cursor = stream(json!({ "id": "a", "lines": 0 }), "logs")[0]["cursor"].clone();
+    assert_eq!(
+        lines(&stream(json!({ "id": "a", "cursor": cursor }), "logs")),
+        [""; 0]
+    );
+    cursor = stream(json!({ "id": "a", "cursors": {} }), "events")[1]["cursor"].clone();
+    let mut all = Vec::new();
+    let mut last = Value::Null;
+    for _ in 0..4 {
+        let frames = stream(json!({ "id": "a", "cursor": cursor, "lines": 3 }), "events");
+        all.extend(lines(&frames));
+        last = frames.last().unwrap().clone();
+        cursor = last["cursor"].clone();
+    }
+    assert_eq!(json!(all), numbers(1, 9));
+    assert_eq!(last["type"], "task.status.snapshot");
+    let request = json!({ "id": "a", "cursor": cursor, "lines": 3 });
+    let error = cli.run("events").payload(request).flags(["--follow"]);
+    assert_eq!(error.err("CommandInputError")["details"]["field"], "lines");
+}

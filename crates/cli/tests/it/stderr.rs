@@ -161,3 +161,23 @@ fn an_unknown_way_is_refused() {
         assert_eq!(error["details"]["field"], "stderr", "{error}");
     }
 }
+
+#[test]
+fn the_log_that_is_pointed_to_is_that_of_the_stream_that_was_asked_for() {
+    let cli = Cli::new();
+    cli.start_and_wait(separate(work("a", BOTH)));
+    for (stream, path, size) in [
+        ("all", "logs/a.log", 5),
+        ("stdout", "logs/a.log", 5),
+        ("stderr", "logs/a.stderr.log", 8),
+    ] {
+        let request = json!({ "id": "a", "stream": stream, "lines": 1 });
+        let artifact = cli.run("logs").payload(request).ok()["artifact"].clone();
+        assert_eq!(artifact["relative_path"], path, "{stream}");
+        assert_eq!(artifact["size_bytes"], size, "{stream}");
+        assert_eq!(
+            artifact["absolute_path"],
+            cli.home().join(path).to_str().unwrap()
+        );
+    }
+}

@@ -343,3 +343,42 @@ fn nobody_is_woken_by_what_ends_elsewhere() {
     cli.stop("a");
     assert_eq!(waiter.finish().ok()["status"], "killed");
 }
+
+#[test]
+fn waiting_for_a_line_of_several_in_vain_tells_where_to_go_on() {
+    let cli = Cli::new();
+    for (id, line) in [("a", "ready"), ("b", "busy")] {
+        cli.start(work(id, ["print", line, "hang"]));
+        cli.await_line(id, line);
+    }
+    let until = json!({ "log": "^ready$" });
+    let call = cli
+        .run("wait")
+        .payload(json!({ "ids": ["a", "b"], "until": until }));
+    let error = call.flags(["--timeout", "0.3"]).err("TaskWaitTimedOut");
+    assert_eq!(
+        error["message"],
+        "1 of 2 tasks have not written a line that matches in the time to wait"
+    );
+    let details = &error["details"];
+    assert_eq!(details["pending"], json!(["b"]));
+    let behind = cli
+        .run("logs")
+        .payload(json!({ "id": "b", "cursor": details["cursors"]["b"] }))
+        .ok();
+    assert_eq!(behind["lines"], json!([]));
+    assert!(details["cursors"].get("a").is_none());
+}
+
+#[test]
+fn what_has_ended_behind_a_cursor_writes_no_more_lines() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("a", ["print", "one"]));
+    let frames = cli.run("events").text("a").flags(["--stream"]).frames();
+    let end = &frames.last().unwrap()["cursor"];
+    let request = json!({ "id": "a", "cursor": end, "until": { "log": "one" } });
+    for timeout in ["0", "5"] {
+        let call = cli.run("wait").payload(request.clone());
+        call.flags(["--timeout", timeout]).err("TaskNotRunning");
+    }
+}

@@ -10,6 +10,7 @@ mod cursor;
 mod cut;
 mod line;
 mod lines_file;
+mod open;
 mod pattern;
 mod reader;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use cursor::CursorText;
 pub(crate) use cursor::{Cursor, Position};
 pub(crate) use cut::Cut;
 pub(crate) use line::{Found, Lines, Unfinished};
+pub(crate) use open::open;
 pub(crate) use pattern::Pattern;
 pub(crate) use reader::{LogReader, Look, Match, Next};
 pub(crate) use search::{Hit, search};
@@ -37,12 +39,7 @@ pub(crate) use watch::{Change, FolderWatch};
 use std::fs::File;
 use std::io;
 
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
-
-use crate::error::Result;
-use crate::store::{Home, TaskDir, file};
+use crate::store::{Home, file};
 use crate::task::TaskId;
 
 /// Which of a task's logs.
@@ -93,26 +90,6 @@ impl LogStream {
             Self::Main => Home::log_name(id),
             Self::Stderr => Home::stderr_log_name(id),
         }
-    }
-}
-
-/// Opens one of a task's logs; `None` when it has none (yet). Never through a symbolic link.
-pub(crate) fn open(
-    home: &Home,
-    dir: &TaskDir,
-    id: &TaskId,
-    stream: LogStream,
-) -> Result<Option<File>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let public = stream.public_name(id);
-    let opened = match openat(dir, stream.log_name(), flags, Mode::empty()) {
-        Err(Errno::ENOENT) => openat(home, public.as_str(), flags, Mode::empty()),
-        other => other,
-    };
-    match opened {
-        Ok(fd) => Ok(Some(File::from(fd))),
-        Err(Errno::ENOENT) => Ok(None),
-        Err(errno) => Err(home.error("read", &public, errno)),
     }
 }
 

@@ -15,7 +15,7 @@ mod plain;
 mod settled;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use clean::TerminalLine;
 use clip::Clip;
@@ -25,7 +25,7 @@ use escape::{ESC, Sequence, Step};
 pub(crate) use settled::settled_length;
 
 /// How lines are shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum View {
     /// What a terminal would show in the end: no escape sequences, of a line that was drawn
@@ -34,6 +34,11 @@ pub enum View {
     Clean,
     /// As it was written, escape sequences included.
     Raw,
+}
+
+impl View {
+    /// Each of them.
+    pub const ALL: [Self; 2] = [Self::Clean, Self::Raw];
 }
 
 /// Turns lines into text. One per reader: it keeps its buffers from line to line.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::follow::{Follow, Plan, Stream};
-use super::history::{Begin, History, Wanted};
+use super::history::{Begin, Wanted};
 use super::logs::last_lines;
 use super::wait::many_timed_out;
 use crate::client::find;
@@ -40,6 +40,7 @@ pub(super) fn wait_for_line(
         since: None,
         until: None,
         pattern: Some(pattern.clone()),
+        most: None,
         events: true,
         ends_with_task: true,
     };
@@ -65,20 +66,31 @@ pub(super) fn wait_for_line(
     if seen.is_enough() {
         return answer(home, ids, single, seen.found);
     }
+    // An end that was behind its cursor is not told again.
+    let over = stream.histories().filter(|history| history.terminal_given);
+    let over = over.map(|history| history.id.clone());
+    seen.ended
+        .extend(over.filter(|id| !seen.found.contains_key(id)));
     // Whoever is over without a terminal frame has been started anew or removed.
     let is_hopeless = seen.is_hopeless() || !deadline.has_passed();
-    let place = stream.histories().next().map(History::cursor);
+    // Where the search has got to, which may be before the end of the log by now.
+    let places: BTreeMap<TaskId, String> = stream
+        .histories()
+        .map(|history| (history.id.clone(), history.cursor()))
+        .collect();
     if !single && !is_hopeless {
         let pending: Vec<TaskId> = ids
             .iter()
             .filter(|id| !seen.found.contains_key(*id))
             .cloned()
             .collect();
-        return Err(many_timed_out(
-            home,
-            &tasks(home, seen.found.keys())?,
-            &pending,
-        ));
+        let done = tasks(home, seen.found.keys())?;
+        let cursors = places.into_iter().filter(|(id, _)| pending.contains(id));
+        let cursors: Map<String, Value> = cursors
+            .map(|(id, cursor)| (id.to_string(), cursor.into()))
+            .collect();
+        let error = many_timed_out(home, &done, &pending, "written a line that matches");
+        return Err(error.with("cursors", cursors));
     }
     let culprit = ids
         .iter()
@@ -88,10 +100,7 @@ pub(super) fn wait_for_line(
     let observed = find(home, culprit)?;
     let task = observed.task();
     let logs = last_lines(home, &observed)?;
-    let cursor = match place {
-        Some(cursor) if single => cursor,
-        _ => logs.cursor.clone(),
-    };
+    let cursor = places.get(culprit).unwrap_or(&logs.cursor).clone();
     let error = if is_hopeless {
         Error::not_running(
             format!("{culprit} ended before a line matched"),

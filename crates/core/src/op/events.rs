@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::event::{FrameSink, Outlet};
 use crate::log::{Look, Pattern};
-use crate::request::{Events, EventsAnswer, Logs, Selection, StreamChoice};
+use crate::request::{Events, EventsAnswer, Logs, Selection, StreamChoice, invalid};
 use crate::store::Home;
 use crate::task::TaskId;
 
@@ -138,6 +138,17 @@ impl<'a> Asked<'a> {
     }
 
     fn of_logs(request: &'a Logs) -> Result<Self> {
+        let of_one_document = [
+            ("head", request.head),
+            ("context", request.context),
+            ("max_matches", request.max_matches),
+            ("max_bytes", request.max_bytes),
+        ];
+        if let Some((field, _)) = of_one_document.iter().find(|(_, value)| value.is_some()) {
+            let problem = "it bounds one document, and a stream gives all that is asked for";
+            let hint = "Leave it out, or ask without --stream and --follow.";
+            return Err(invalid(field, problem, hint));
+        }
         let now = Timestamp::now();
         let grep = request.grep.as_deref();
         Ok(Self {
@@ -174,6 +185,18 @@ impl<'a> Asked<'a> {
         }
     }
 
+    fn has_cursor(&self) -> bool {
+        self.cursor.is_some() || self.cursors.is_some()
+    }
+
+    fn check(&self, is_live: bool) -> Result<()> {
+        if is_live && self.has_cursor() && self.lines.is_some() {
+            let problem = "whoever follows from a cursor on gets all that comes after it";
+            return Err(invalid("lines", problem, "Leave one of the two out."));
+        }
+        Ok(())
+    }
+
     fn wanted(&self, is_live: bool) -> Wanted {
         Wanted {
             streams: self.streams,
@@ -181,6 +204,7 @@ impl<'a> Asked<'a> {
             since: self.since,
             until: self.until,
             pattern: self.pattern.clone(),
+            most: self.lines.filter(|_| self.has_cursor()),
             events: self.is_about_events,
             ends_with_task: is_live,
         }
@@ -201,6 +225,7 @@ fn with_stream(
     is_live: bool,
     use_it: &mut dyn FnMut(&mut Stream<'_>) -> Result<()>,
 ) -> Result<()> {
+    asked.check(is_live)?;
     let ids = selected(client, &asked.selection)?;
     let home = home_for(client, &asked.selection, is_live)?;
     let Some(home) = home else { return Ok(()) };

@@ -66,7 +66,7 @@ pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitA
         WaitMode::Any => !tasks.is_empty(),
     };
     if !enough {
-        return Err(many_timed_out(&home, &tasks, &reached.pending));
+        return Err(many_timed_out(&home, &tasks, &reached.pending, "ended"));
     }
     let outcome = if reached.pending.is_empty() {
         WaitOutcome::Reached
@@ -105,7 +105,12 @@ fn wait_for_one(home: &Home, id: &TaskId, deadline: Deadline) -> Result<WaitAnsw
         .with("cursor", cursor))
 }
 
-pub(super) fn many_timed_out(home: &Home, tasks: &[Task], pending: &[TaskId]) -> Error {
+pub(super) fn many_timed_out(
+    home: &Home,
+    tasks: &[Task],
+    pending: &[TaskId],
+    what_they_have_not: &str,
+) -> Error {
     let mut cursors = Map::new();
     let mut waiting = Vec::new();
     for id in pending {
@@ -118,7 +123,7 @@ pub(super) fn many_timed_out(home: &Home, tasks: &[Task], pending: &[TaskId]) ->
     }
     let all: Vec<&Task> = tasks.iter().chain(&waiting).collect();
     Error::timed_out(format!(
-        "{} of {} tasks have not ended in the time to wait",
+        "{} of {} tasks have not {what_they_have_not} in the time to wait",
         pending.len(),
         tasks.len() + pending.len()
     ))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::select::{Filter, select};
 use super::{Moment, Request, Selection, invalid};
@@ -67,7 +67,7 @@ pub struct Logs {
 }
 
 /// Which of a task's streams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamChoice {
     /// Both.
@@ -77,6 +77,11 @@ pub enum StreamChoice {
     Stdout,
     /// Standard error, where it is kept apart.
     Stderr,
+}
+
+impl StreamChoice {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::All, Self::Stdout, Self::Stderr];
 }
 
 impl Logs {
@@ -185,7 +190,8 @@ pub struct Events {
     /// Every task.
     #[serde(default)]
     pub all: bool,
-    /// So many log lines from the end of each task's log; 100 when left out, all behind a cursor.
+    /// So many log lines from the end of each task's log, 100 when left out; with a cursor, so many
+    /// behind it, all when left out.
     pub lines: Option<usize>,
     /// Only what came after it.
     pub cursor: Option<String>,

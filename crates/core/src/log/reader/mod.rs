@@ -105,7 +105,7 @@ impl LogReader {
             if !is_wanted || self.logs.iter().any(|log| log.stream == stream) {
                 continue;
             }
-            if let Some(file) = open(home, dir, id, stream)? {
+            if let Some(file) = open(home, dir, id, stream, &self.generation)? {
                 let Look {
                     view,
                     max_line_bytes,
@@ -151,6 +151,12 @@ impl LogReader {
     /// How many bytes there are.
     pub(crate) fn size(&self) -> u64 {
         self.logs.iter().map(|log| log.size).sum()
+    }
+
+    /// How many bytes there are of one of them.
+    pub(crate) fn size_of(&self, stream: LogStream) -> u64 {
+        let log = self.logs.iter().find(|log| log.stream == stream);
+        log.map_or(0, |log| log.size)
     }
 
     /// Whether there is something behind the reader.

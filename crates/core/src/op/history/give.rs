@@ -99,7 +99,11 @@ impl History<'_> {
         let line = self.logs.find(&self.dir, limit, unfinished);
         let read_error = |error| self.home.error("read", &Home::log_name(&self.id), error);
         if let Some(next) = line.map_err(read_error)? {
-            return Ok(Some(Step::Line(next)));
+            let may_come = self
+                .wanted
+                .most
+                .is_none_or(|most| self.lines_given < most as u64);
+            return Ok(may_come.then_some(Step::Line(next)));
         }
         Ok(match entry {
             Some(entry) => Some(Step::Entry(entry.clone())),

@@ -48,6 +48,8 @@ pub(super) struct Wanted {
     pub until: Option<Timestamp>,
     /// Only lines that match.
     pub pattern: Option<Pattern>,
+    /// At most so many lines; it ends where one more would come.
+    pub most: Option<usize>,
     /// Whether events are given beside lines.
     pub events: bool,
     /// Whether it ends with the terminal event. What is written later, by what a main process left

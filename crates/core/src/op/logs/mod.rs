@@ -44,7 +44,7 @@ pub fn logs(client: &Client, request: &Logs, mode: ArtifactMode) -> Result<LogsR
     };
     let home = client.home_of(id)?;
     let observed = find(&home, id)?;
-    let (inline, size_bytes) = view(&home, &observed, request)?;
+    let (inline, log) = view(&home, &observed, request)?;
     let wanted = match mode {
         ArtifactMode::Auto => inline.has_more,
         ArtifactMode::Inline => false,
@@ -53,17 +53,19 @@ pub fn logs(client: &Client, request: &Logs, mode: ArtifactMode) -> Result<LogsR
     if !wanted {
         return Ok(LogsReply::Inline(inline));
     }
-    let summary = format!(
-        "Showing {} of {} log lines for {id}.",
-        inline.shown_lines, inline.total_lines
-    );
+    let (shown, total) = (inline.shown_lines, inline.total_lines);
+    let summary = match inline.matches {
+        Some(_) => format!("Showing {shown} matches in {total} log lines for {id}."),
+        None => format!("Showing {shown} of {total} log lines for {id}."),
+    };
+    let relative_path = log.stream.public_name(id);
     let artifact = Artifact {
         key: format!("task.{id}.logs"),
-        label: format!("Full log of {id}"),
+        label: format!("{} of {id}", log.label),
         kind: "text",
-        absolute_path: home.log_path(id),
-        relative_path: Home::log_name(id),
-        size_bytes,
+        absolute_path: home.path().join(&relative_path),
+        relative_path,
+        size_bytes: log.size_bytes,
         created_at: observed.task().created_at,
     };
     Ok(LogsReply::WithArtifact(LogsWithArtifact {
@@ -87,8 +89,31 @@ pub(super) fn generation_of(observed: &Observed) -> Generation {
     )
 }
 
-/// The view, and the size of the log that it was taken of.
-fn view(home: &Home, observed: &Observed, request: &Logs) -> Result<(LogsAnswer, u64)> {
+/// The file to point to beside a view. Of two logs it is that of standard output, unless only
+/// standard error was asked for.
+struct PointedTo {
+    stream: LogStream,
+    label: &'static str,
+    size_bytes: u64,
+}
+
+impl PointedTo {
+    fn of(reader: &LogReader, choice: StreamChoice) -> Self {
+        let (stream, label) = match choice {
+            StreamChoice::Stderr => (LogStream::Stderr, "Standard error"),
+            StreamChoice::All if reader.is_separate() => (LogStream::Main, "Standard output"),
+            StreamChoice::All | StreamChoice::Stdout => (LogStream::Main, "Full log"),
+        };
+        Self {
+            stream,
+            label,
+            size_bytes: reader.size_of(stream),
+        }
+    }
+}
+
+/// The view, and the log that it was taken of.
+fn view(home: &Home, observed: &Observed, request: &Logs) -> Result<(LogsAnswer, PointedTo)> {
     let id = &observed.id;
     let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
     let generation = generation_of(observed);
@@ -111,7 +136,7 @@ fn view(home: &Home, observed: &Observed, request: &Logs) -> Result<(LogsAnswer,
     let pattern = pattern
         .map(|text| Pattern::compile("grep", text))
         .transpose()?;
-    let size = reader.size();
+    let log = PointedTo::of(&reader, choice);
     let read = || -> io::Result<(u64, u64, Shown, Cursor)> {
         let freed = reader.freed_bytes(&dir);
         let total_lines = reader.total_lines(&dir)?;
@@ -142,7 +167,7 @@ fn view(home: &Home, observed: &Observed, request: &Logs) -> Result<(LogsAnswer,
         cursor: cursor.encode(id).to_string(),
         running: !observed.status().is_terminal(),
     };
-    Ok((answer, size))
+    Ok((answer, log))
 }
 
 fn merged(id: &TaskId) -> Error {
