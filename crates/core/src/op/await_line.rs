@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use serde_json::json;
 
-use super::follow::{Follow, Plan, Stream};
+use super::follow::{Follow, Greeting, Plan, Stream};
 use super::history::{Begin, Wanted};
 use super::logs::last_lines;
 use super::wait::many_timed_out;
@@ -41,6 +41,7 @@ pub(super) fn wait_for_line(
         until: None,
         pattern: Some(pattern.clone()),
         events: true,
+        most_lines: None,
         ends_with_task: true,
     };
     let plan = Plan {
@@ -48,7 +49,7 @@ pub(super) fn wait_for_line(
         selection: &selection,
         begin: &|id| begin(request, id),
         wanted: &wanted,
-        snapshots: false,
+        greeting: Greeting::Nothing,
     };
     let mut stream = Stream::open(plan, ids)?;
     let mut seen = Seen {
@@ -67,7 +68,10 @@ pub(super) fn wait_for_line(
     }
     // Whoever is over without a terminal frame has been started anew or removed.
     let is_hopeless = seen.is_hopeless() || !deadline.has_passed();
-    let place = stream.histories().next().map(|history| history.cursor());
+    // Not where the logs end by now: what was written since has not been looked at.
+    let places: BTreeMap<TaskId, String> = (stream.histories())
+        .map(|history| (history.id.clone(), history.cursor()))
+        .collect();
     if !single && !is_hopeless {
         let pending: Vec<TaskId> = ids
             .iter()
@@ -78,6 +82,7 @@ pub(super) fn wait_for_line(
             home,
             &tasks(home, seen.found.keys())?,
             &pending,
+            &places,
         ));
     }
     let culprit = ids
@@ -88,10 +93,7 @@ pub(super) fn wait_for_line(
     let observed = find(home, culprit)?;
     let task = observed.task();
     let logs = last_lines(home, &observed)?;
-    let cursor = match place {
-        Some(cursor) if single => cursor,
-        _ => logs.cursor.clone(),
-    };
+    let cursor = places.get(culprit).unwrap_or(&logs.cursor).clone();
     let error = if is_hopeless {
         Error::not_running(
             format!("{culprit} ended before a line matched"),

@@ -6,6 +6,7 @@
 //! end of the process that matters is waited for instead. The record is the truth in any case:
 //! being woken only means to read it again.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -66,7 +67,12 @@ pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitA
         WaitMode::Any => !tasks.is_empty(),
     };
     if !enough {
-        return Err(many_timed_out(&home, &tasks, &reached.pending));
+        return Err(many_timed_out(
+            &home,
+            &tasks,
+            &reached.pending,
+            &BTreeMap::new(),
+        ));
     }
     let outcome = if reached.pending.is_empty() {
         WaitOutcome::Reached
@@ -105,12 +111,20 @@ fn wait_for_one(home: &Home, id: &TaskId, deadline: Deadline) -> Result<WaitAnsw
         .with("cursor", cursor))
 }
 
-pub(super) fn many_timed_out(home: &Home, tasks: &[Task], pending: &[TaskId]) -> Error {
+/// `places`: where whoever has read the logs of these tasks stands.
+pub(super) fn many_timed_out(
+    home: &Home,
+    tasks: &[Task],
+    pending: &[TaskId],
+    places: &BTreeMap<TaskId, String>,
+) -> Error {
     let mut cursors = Map::new();
     let mut waiting = Vec::new();
     for id in pending {
         if let Ok(observed) = find(home, id) {
-            if let Ok(logs) = last_lines(home, &observed) {
+            if let Some(place) = places.get(id) {
+                cursors.insert(id.to_string(), place.as_str().into());
+            } else if let Ok(logs) = last_lines(home, &observed) {
                 cursors.insert(id.to_string(), logs.cursor.into());
             }
             waiting.push(observed.task());

@@ -99,6 +99,10 @@ impl History<'_> {
         let line = self.logs.find(&self.dir, limit, unfinished);
         let read_error = |error| self.home.error("read", &Home::log_name(&self.id), error);
         if let Some(next) = line.map_err(read_error)? {
+            let most = self.wanted.most_lines;
+            if most.is_some_and(|most| self.lines_given >= most) {
+                return Ok(None);
+            }
             return Ok(Some(Step::Line(next)));
         }
         Ok(match entry {

@@ -52,6 +52,8 @@ pub(super) struct Wanted {
     pub pattern: Option<Pattern>,
     /// Whether events are given beside lines.
     pub events: bool,
+    /// It stops before the line that would be one more.
+    pub most_lines: Option<u64>,
     /// Whether it ends with the terminal event. What is written later, by what a main process left
     /// behind, is given otherwise.
     pub ends_with_task: bool,
@@ -197,6 +199,11 @@ impl<'a> History<'a> {
         // The logs first: what the journal tells of what is in them is there by now.
         let observed = find(self.home, &self.id)?;
         if generation_of(&observed) != *self.framer.generation() {
+            // Nothing completes its last line any more.
+            self.round = Round {
+                ended: true,
+                ..Round::default()
+            };
             return Ok(false);
         }
         self.observed = observed;
@@ -270,6 +277,11 @@ impl<'a> History<'a> {
     /// Whether there is something that has not been given: an unfinished line, mostly.
     pub(super) fn has_unread(&self) -> bool {
         self.logs.has_unread()
+    }
+
+    /// Whether standard error is kept apart.
+    pub(super) fn has_stderr(&self) -> bool {
+        self.logs.is_separate()
     }
 
     /// How many bytes there are in the logs.

@@ -145,7 +145,7 @@ fn view(home: &Home, observed: &Observed, request: &Logs) -> Result<(LogsAnswer,
     Ok((answer, size))
 }
 
-fn merged(id: &TaskId) -> Error {
+pub(super) fn merged(id: &TaskId) -> Error {
     invalid(
         "stream",
         format!("{id} writes standard error to the same log as standard output"),
