@@ -18,6 +18,8 @@ mod batch;
 mod contract;
 // Supervisors, callers and hosts that die, and records that are damaged.
 mod crash;
+// Reading on: nothing missed, nothing repeated.
+mod cursors;
 // What a task keeps of its caller: nothing.
 mod detach;
 // Capabilities, doctor, schemas, examples, help, usage errors.
