@@ -48,5 +48,7 @@ mod restart;
 mod stderr;
 // The end of every process of a task.
 mod stop;
+// Blocking until a line is written.
+mod until_log;
 // Blocking until tasks have ended.
 mod wait;

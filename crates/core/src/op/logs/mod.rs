@@ -42,9 +42,13 @@ pub fn logs(client: &Client, request: &Logs, mode: ArtifactMode) -> Result<LogsR
             "Name one task by id, or add --stream or --follow.",
         ));
     };
+    let pattern = request.grep.as_deref();
+    let pattern = pattern
+        .map(|text| Pattern::compile("grep", text))
+        .transpose()?;
     let home = client.home_of(id)?;
     let observed = find(&home, id)?;
-    let (inline, size_bytes) = view(&home, &observed, request)?;
+    let (inline, size_bytes) = view(&home, &observed, request, pattern.as_ref())?;
     let wanted = match mode {
         ArtifactMode::Auto => inline.has_more,
         ArtifactMode::Inline => false,
@@ -76,7 +80,8 @@ pub fn logs(client: &Client, request: &Logs, mode: ArtifactMode) -> Result<LogsR
 
 /// The last lines of an observed task, as other answers show them.
 pub(super) fn last_lines(home: &Home, observed: &Observed) -> Result<LogsAnswer> {
-    view(home, observed, &Logs::of(observed.id.clone())).map(|(view, _)| view)
+    let request = Logs::of(observed.id.clone());
+    view(home, observed, &request, None).map(|(view, _)| view)
 }
 
 /// The generation that a cursor belongs to; unreadable records have none of their own.
@@ -88,7 +93,12 @@ pub(super) fn generation_of(observed: &Observed) -> Generation {
 }
 
 /// The view, and the size of the log that it was taken of.
-fn view(home: &Home, observed: &Observed, request: &Logs) -> Result<(LogsAnswer, u64)> {
+fn view(
+    home: &Home,
+    observed: &Observed,
+    request: &Logs,
+    pattern: Option<&Pattern>,
+) -> Result<(LogsAnswer, u64)> {
     let id = &observed.id;
     let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
     let generation = generation_of(observed);
@@ -107,17 +117,13 @@ fn view(home: &Home, observed: &Observed, request: &Logs) -> Result<(LogsAnswer,
         }
         None => None,
     };
-    let pattern = request.grep.as_deref();
-    let pattern = pattern
-        .map(|text| Pattern::compile("grep", text))
-        .transpose()?;
     let size = reader.size();
     let read = || -> io::Result<(u64, u64, Shown, Cursor)> {
         let freed = reader.freed_bytes(&dir);
         let total_lines = reader.total_lines(&dir)?;
         let ended = observed.status().is_terminal();
         let mut view = Viewing::new(&dir, reader, request, ended);
-        let lost = view.look(given.as_ref(), pattern.as_ref())?;
+        let lost = view.look(given.as_ref(), pattern)?;
         let (shown, cursor) = view.finish(generation, given);
         Ok((total_lines, lost.unwrap_or(freed), shown, cursor))
     };
