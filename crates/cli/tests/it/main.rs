@@ -26,6 +26,8 @@ mod detach;
 mod discovery;
 // What happened, in order, stored and followed.
 mod events;
+// Streams about several tasks.
+mod follow_many;
 // When lines were written, how much of them is kept, and what that costs: nothing while silent.
 mod growth;
 // Good and bad places for the tasks, and who may read them.

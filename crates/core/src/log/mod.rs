@@ -35,6 +35,7 @@ pub(crate) use watch::{Change, FolderWatch};
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -42,7 +43,7 @@ use nix::sys::stat::Mode;
 
 use crate::error::Result;
 use crate::store::{Home, TaskDir, file};
-use crate::task::TaskId;
+use crate::task::{Generation, TaskId, TaskRecord, TaskState};
 
 /// Which of a task's logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,23 +96,53 @@ impl LogStream {
     }
 }
 
-/// Opens one of a task's logs; `None` when it has none (yet). Never through a symbolic link.
+/// Opens one of the logs of a generation; `None` when it has none (yet). Never through a symbolic
+/// link.
+///
+/// A new generation is on record before its log takes the place of the earlier one's. Until then it
+/// lies aside, and the earlier record, too, is kept. A log that was put in place while we looked is
+/// another generation's.
 pub(crate) fn open(
     home: &Home,
     dir: &TaskDir,
     id: &TaskId,
     stream: LogStream,
+    generation: &Generation,
+) -> Result<Option<File>> {
+    let is_ours = |record: &TaskRecord| record.facts.generation == *generation;
+    let may_be_anothers = dir.size_of(file::PREVIOUS_RECORD) > 0
+        && !dir.read_previous().is_some_and(|record| is_ours(&record));
+    let mut opened = None;
+    if may_be_anothers {
+        let record = dir.read_record().ok();
+        if record.is_some_and(|record| record.facts.state == TaskState::Starting) {
+            // Nothing has been written, and what lies aside may be a leftover.
+            return Ok(None);
+        }
+        opened = open_in(home, dir, stream.next_name(), id, stream)?;
+    }
+    if opened.is_none() {
+        opened = match open_in(home, dir, stream.log_name(), id, stream)? {
+            None => open_in(home, home, &stream.public_name(id), id, stream)?,
+            found => found,
+        };
+    }
+    let is_still_ours = || dir.read_record().map_or(true, |record| is_ours(&record));
+    Ok(opened.filter(|_| is_still_ours()))
+}
+
+fn open_in(
+    home: &Home,
+    folder: impl AsFd,
+    name: &str,
+    id: &TaskId,
+    stream: LogStream,
 ) -> Result<Option<File>> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let public = stream.public_name(id);
-    let opened = match openat(dir, stream.log_name(), flags, Mode::empty()) {
-        Err(Errno::ENOENT) => openat(home, public.as_str(), flags, Mode::empty()),
-        other => other,
-    };
-    match opened {
+    match openat(folder, name, flags, Mode::empty()) {
         Ok(fd) => Ok(Some(File::from(fd))),
         Err(Errno::ENOENT) => Ok(None),
-        Err(errno) => Err(home.error("read", &public, errno)),
+        Err(errno) => Err(home.error("read", &stream.public_name(id), errno)),
     }
 }
 

@@ -105,7 +105,7 @@ impl LogReader {
             if !is_wanted || self.logs.iter().any(|log| log.stream == stream) {
                 continue;
             }
-            if let Some(file) = open(home, dir, id, stream)? {
+            if let Some(file) = open(home, dir, id, stream, &self.generation)? {
                 let Look {
                     view,
                     max_line_bytes,

@@ -51,6 +51,9 @@ impl Stream<'_> {
             if self.is_over() || deadline.has_passed() {
                 return Ok(ControlFlow::Continue(()));
             }
+            // What was there at first is given in any case. What comes may come faster than it
+            // can be given, and each round would take longer than the one before.
+            outlet.set_deadline(deadline);
             if self.sleep(deadline, output)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }

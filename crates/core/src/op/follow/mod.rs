@@ -209,6 +209,9 @@ impl<'a> Stream<'a> {
             if member.history.give_until(until, outlet)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
+            if outlet.is_late() {
+                break;
+            }
             if let Some(time) = member.history.next_time()? {
                 next.push(Reverse((time, number)));
             }
