@@ -44,6 +44,8 @@ mod payload;
 mod races;
 // Runs what README.md tells people to type.
 mod readme;
+// A reader that is killed again and again.
+mod resume;
 // The next run of the same task.
 mod restart;
 // A log for standard error.
