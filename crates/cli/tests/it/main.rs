@@ -48,11 +48,17 @@ mod readme;
 mod resume;
 // The next run of the same task.
 mod restart;
+// Both ends of a log, and what is found in it.
+mod search;
 // A log for standard error.
 mod stderr;
 // The end of every process of a task.
 mod stop;
+// When lines were written.
+mod times;
 // Blocking until a line is written.
 mod until_log;
+// Clean and raw.
+mod views;
 // Blocking until tasks have ended.
 mod wait;
