@@ -18,12 +18,16 @@ mod batch;
 mod contract;
 // Supervisors, callers and hosts that die, and records that are damaged.
 mod crash;
+// Reading on: nothing missed, nothing repeated.
+mod cursors;
 // What a task keeps of its caller: nothing.
 mod detach;
 // Capabilities, doctor, schemas, examples, help, usage errors.
 mod discovery;
 // What happened, in order, stored and followed.
 mod events;
+// Streams about several tasks.
+mod follow_many;
 // When lines were written, how much of them is kept, and what that costs: nothing while silent.
 mod growth;
 // Good and bad places for the tasks, and who may read them.
@@ -40,11 +44,21 @@ mod payload;
 mod races;
 // Runs what README.md tells people to type.
 mod readme;
+// A reader that is killed again and again.
+mod resume;
 // The next run of the same task.
 mod restart;
+// Both ends of a log, and what is found in it.
+mod search;
 // A log for standard error.
 mod stderr;
 // The end of every process of a task.
 mod stop;
+// When lines were written.
+mod times;
+// Blocking until a line is written.
+mod until_log;
+// Clean and raw.
+mod views;
 // Blocking until tasks have ended.
 mod wait;

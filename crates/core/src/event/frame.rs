@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{EventData, JournalEntry};
-use crate::clock::Timestamp;
+use crate::clock::{Deadline, Timestamp};
 use crate::log::{Cursor, CursorText, Found, LogStream, Shown};
 use crate::task::{Generation, Task, TaskId};
 
@@ -226,11 +226,34 @@ impl Framer {
 pub(crate) struct Outlet<'a> {
     sink: &'a mut dyn FrameSink,
     sequence: u64,
+    deadline: Deadline,
+    asked: u32,
+    is_late: bool,
 }
 
 impl<'a> Outlet<'a> {
     pub(crate) fn new(sink: &'a mut dyn FrameSink) -> Self {
-        Self { sink, sequence: 0 }
+        Self {
+            sink,
+            sequence: 0,
+            deadline: Deadline::NEVER,
+            asked: 0,
+            is_late: false,
+        }
+    }
+
+    /// From then on whoever gives much stops in the middle.
+    pub(crate) fn set_deadline(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
+    }
+
+    /// Whether it is time to stop. To be asked for each line: the clock is looked at now and then.
+    pub(crate) fn is_late(&mut self) -> bool {
+        self.asked = self.asked.wrapping_add(1);
+        if self.asked.is_multiple_of(256) {
+            self.is_late = self.deadline.has_passed();
+        }
+        self.is_late
     }
 
     pub(crate) fn send(&mut self, mut frame: Frame<'_>) -> ControlFlow<()> {

@@ -80,6 +80,13 @@ impl Lines {
         std::mem::take(&mut self.lost)
     }
 
+    /// Begins at a place instead; what was lost is still to be asked for.
+    pub(crate) fn seek(&mut self, position: Position, max_line_bytes: usize) {
+        let lost = self.lost;
+        *self = Self::at(position, self.view, max_line_bytes);
+        self.lost = lost;
+    }
+
     /// The next line, if it ends at or before `limit`; it is given by [`Lines::give`].
     pub(crate) fn find(
         &mut self,

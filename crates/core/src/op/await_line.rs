@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use serde_json::{Map, Value, json};
 
-use super::follow::{Follow, Plan, Stream};
+use super::follow::{Follow, Greeting, Plan, Stream};
 use super::history::{Begin, Wanted};
 use super::logs::last_lines;
 use super::wait::many_timed_out;
@@ -49,7 +49,7 @@ pub(super) fn wait_for_line(
         selection: &selection,
         begin: &|id| begin(request, id),
         wanted: &wanted,
-        snapshots: false,
+        greeting: Greeting::Nothing,
     };
     let mut stream = Stream::open(plan, ids)?;
     let mut seen = Seen {

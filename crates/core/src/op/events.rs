@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::follow::{Follow, Plan, Stream};
+use super::follow::{Follow, Greeting, Plan, Stream};
 use super::history::{Begin, Collected, Wanted};
 use super::list::selected;
+use super::logs::merged;
 use crate::client::{Client, not_found};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -26,7 +27,7 @@ pub fn events(client: &Client, request: &Events) -> Result<EventsAnswer> {
     let mut total = 0;
     with_stream(client, &Asked::of_events(request)?, false, &mut |stream| {
         let mut outlet = Outlet::new(&mut collected);
-        if stream.snapshots(&mut outlet).is_continue() {
+        if stream.greet(&mut outlet)?.is_continue() {
             let _all = stream.run(Follow::No, &mut outlet)?;
         }
         for history in stream.histories() {
@@ -54,7 +55,7 @@ pub fn stream_events(
     let asked = Asked::of_events(request)?;
     with_stream(client, &asked, is_live(follow), &mut |stream| {
         let mut outlet = Outlet::new(&mut *sink);
-        if stream.snapshots(&mut outlet).is_continue()
+        if stream.greet(&mut outlet)?.is_continue()
             && stream.run(follow, &mut outlet)?.is_continue()
         {
             let _ = outlet.flush();
@@ -73,17 +74,12 @@ pub fn stream_logs(
     follow: Follow<'_>,
     sink: &mut dyn FrameSink,
 ) -> Result<()> {
+    request.check_stream()?;
     let asked = Asked::of_logs(request)?;
     with_stream(client, &asked, is_live(follow), &mut |stream| {
         let mut outlet = Outlet::new(&mut *sink);
-        for history in stream.histories() {
-            let facts = json!({ "task_id": history.id, "total_lines": history.total_lines()? });
-            if history
-                .tell("task.logs.started", facts, &mut outlet)
-                .is_break()
-            {
-                return Ok(());
-            }
+        if stream.greet(&mut outlet)?.is_break() {
+            return Ok(());
         }
         if stream.run(follow, &mut outlet)?.is_break() {
             return Ok(());
@@ -189,14 +185,6 @@ impl<'a> Asked<'a> {
         self.cursor.is_some() || self.cursors.is_some()
     }
 
-    fn check(&self, is_live: bool) -> Result<()> {
-        if is_live && self.has_cursor() && self.lines.is_some() {
-            let problem = "whoever follows from a cursor on gets all that comes after it";
-            return Err(invalid("lines", problem, "Leave one of the two out."));
-        }
-        Ok(())
-    }
-
     fn wanted(&self, is_live: bool) -> Wanted {
         Wanted {
             streams: self.streams,
@@ -204,7 +192,8 @@ impl<'a> Asked<'a> {
             since: self.since,
             until: self.until,
             pattern: self.pattern.clone(),
-            most: self.lines.filter(|_| self.has_cursor()),
+            // A stream that goes on has no last line.
+            most: self.lines.filter(|_| !is_live && self.has_cursor()),
             events: self.is_about_events,
             ends_with_task: is_live,
         }
@@ -225,7 +214,6 @@ fn with_stream(
     is_live: bool,
     use_it: &mut dyn FnMut(&mut Stream<'_>) -> Result<()>,
 ) -> Result<()> {
-    asked.check(is_live)?;
     let ids = selected(client, &asked.selection)?;
     let home = home_for(client, &asked.selection, is_live)?;
     let Some(home) = home else { return Ok(()) };
@@ -234,9 +222,21 @@ fn with_stream(
         selection: &asked.selection,
         begin: &|id| asked.begin(id),
         wanted: &|| asked.wanted(is_live),
-        snapshots: asked.is_about_events,
+        greeting: if asked.is_about_events {
+            Greeting::Snapshot
+        } else {
+            Greeting::LogsStarted
+        },
     };
-    use_it(&mut Stream::open(plan, &ids)?)
+    let mut stream = Stream::open(plan, &ids)?;
+    let is_named = matches!(asked.selection, Selection::One(_) | Selection::Many(_));
+    if asked.streams == StreamChoice::Stderr
+        && is_named
+        && let Some(history) = stream.histories().find(|history| !history.has_stderr())
+    {
+        return Err(merged(&history.id));
+    }
+    use_it(&mut stream)
 }
 
 /// The home, which has to be there for tasks to join in; `None` when there are none to read of.

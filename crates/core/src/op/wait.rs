@@ -44,6 +44,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// past the deadline, with the tasks as they are.
 pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitAnswer> {
     let selection = request.selection()?;
+    let pattern = match &request.until {
+        Until::Log(text) => Some(Pattern::compile("until.log", text)?),
+        Until::Terminal => None,
+    };
     let single = matches!(selection, Selection::One(_));
     let mut ids = selected(client, &selection)?;
     let Some(first) = ids.first().cloned() else {
@@ -52,9 +56,8 @@ pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitA
     let mut seen = std::collections::BTreeSet::new();
     ids.retain(|id| seen.insert(id.clone()));
     let home = client.home_of(&first)?;
-    if let Until::Log(text) = &request.until {
-        let pattern = Pattern::compile("until.log", text)?;
-        return wait_for_line(&home, request, &ids, single, &pattern, deadline);
+    if let Some(pattern) = &pattern {
+        return wait_for_line(&home, request, &ids, single, pattern, deadline);
     }
     if single {
         return wait_for_one(&home, &first, deadline);

@@ -108,6 +108,23 @@ impl Logs {
         cursor.or_else(|| Some(("cursors", self.cursors.as_ref()?.get(id)?.as_str())))
     }
 
+    /// Refuses what only one document can show.
+    pub(crate) fn check_stream(&self) -> Result<()> {
+        let given = [
+            ("head", self.head.is_some()),
+            ("context", self.context.is_some()),
+            ("max_matches", self.max_matches.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((field, _)) => Err(invalid(
+                field,
+                "a stream gives lines one by one, in their order",
+                "Leave it out, or leave --stream and --follow out.",
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Which tasks it is about.
     pub(crate) fn selection(&self) -> Result<Selection> {
         let filter = Filter {

@@ -3,10 +3,12 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use super::span::line_at;
 use super::{LogReader, OpenLog, source};
 use crate::clock::Timestamp;
 use crate::log::{
-    Hit, LogStream, Pattern, Place, Position, Renderer, Unfinished, View, last_lines, search,
+    Hit, LogSource, LogStream, Pattern, Place, Position, Renderer, Unfinished, View, last_lines,
+    search,
 };
 use crate::store::TaskDir;
 
@@ -123,18 +125,53 @@ impl LogReader {
         let Some(at) = self.logs.iter().position(|log| log.stream == found.stream) else {
             return Ok(ShownMatch::default());
         };
+        // Behind a cursor the rest of a line may match; what stands before it is no line.
         let log = &self.logs[at];
-        let starts = last_lines(source(log, dir, &self.generation), found.hit.start, context)?;
-        let begin = Position {
-            offset: starts.first().copied().unwrap_or(found.hit.start),
-            lines: found.hit.number - 1 - starts.len() as u64,
-            mid_line: false,
-        };
-        self.seek(found.stream, begin);
+        let line_start = line_at(source(log, dir, &self.generation), found.hit.start)?.offset;
+        let starts = last_lines(source(log, dir, &self.generation), line_start, context)?;
         let mut shown = ShownMatch::default();
+        let first = starts.first().copied().unwrap_or(line_start);
+        self.show_from(at, dir, first, starts.len(), &mut |text, clipped| {
+            shown.before.push(text);
+            shown.clipped += clipped;
+        })?;
+        let mut line = None;
+        self.show_from(
+            at,
+            dir,
+            found.hit.start,
+            1 + context,
+            &mut |text, clipped| {
+                match line {
+                    None => line = Some(text),
+                    Some(_) => shown.after.push(text),
+                }
+                shown.clipped += clipped;
+            },
+        )?;
+        shown.line = line.unwrap_or_default();
+        Ok(shown)
+    }
+
+    /// Tells so many lines from there on, and of each whether it was cut. Their numbers are not
+    /// asked for.
+    fn show_from(
+        &mut self,
+        at: usize,
+        dir: &TaskDir,
+        offset: u64,
+        count: usize,
+        on_line: &mut dyn FnMut(String, usize),
+    ) -> io::Result<()> {
         let log = &mut self.logs[at];
-        for line in 0..=starts.len() + context {
-            let source = crate::log::LogSource {
+        let position = Position {
+            offset,
+            ..Position::default()
+        };
+        log.lines.seek(position, self.look.max_line_bytes);
+        for _ in 0..count {
+            // Beside `log.lines`, which is changed.
+            let source = LogSource {
                 file: &log.file,
                 dir,
                 stream: log.stream,
@@ -143,15 +180,9 @@ impl LogReader {
             let next = log.lines.find(source, log.size, Unfinished::GiveAll)?;
             let Some(next) = next else { break };
             let text = log.lines.give(&next);
-            shown.clipped += usize::from(text.clipped);
-            let text = text.text.to_owned();
-            match line.cmp(&starts.len()) {
-                std::cmp::Ordering::Less => shown.before.push(text),
-                std::cmp::Ordering::Equal => shown.line = text,
-                std::cmp::Ordering::Greater => shown.after.push(text),
-            }
+            on_line(text.text.to_owned(), usize::from(text.clipped));
         }
-        Ok(shown)
+        Ok(())
     }
 }
 

@@ -183,15 +183,28 @@ impl LogReader {
         Some(log.lines.position())
     }
 
-    /// Goes to a place.
+    /// Goes to a place. One behind the end is of a log that somebody has truncated since: it has
+    /// begun anew.
     pub(crate) fn seek(&mut self, stream: LogStream, position: Position) {
-        let Look {
-            view,
-            max_line_bytes,
-        } = self.look;
+        let max_line_bytes = self.look.max_line_bytes;
         for log in self.logs.iter_mut().filter(|log| log.stream == stream) {
-            log.lines = Lines::at(position, view, max_line_bytes);
+            let is_there = position.offset <= log.size;
+            let position = if is_there {
+                position
+            } else {
+                Position::default()
+            };
+            log.lines.seek(position, max_line_bytes);
         }
+    }
+
+    /// Bytes behind the reader that have been freed.
+    pub(crate) fn freed_ahead(&self, dir: &TaskDir) -> u64 {
+        let freed = |log: &OpenLog| {
+            let cut = source(log, dir, &self.generation).cut().offset;
+            cut.saturating_sub(log.lines.position().offset)
+        };
+        self.logs.iter().map(freed).sum()
     }
 
     /// When the line that ends there was written.

@@ -58,7 +58,8 @@ impl LogReader {
         Ok(())
     }
 
-    /// Goes to the last `count` lines of what `since` and `until` ask for.
+    /// Goes to the last `count` lines of what `since` and `until` ask for; where that is none,
+    /// before an unfinished line, which is then given as a whole.
     pub(crate) fn seek_to_tail(&mut self, dir: &TaskDir, count: usize) -> io::Result<()> {
         if let [log] = self.logs.as_slice() {
             let Span { from, to, limit } = self.span(log, dir)?;
@@ -66,6 +67,8 @@ impl LogReader {
             let there = total_lines(source, to)?.saturating_sub(from.lines);
             let position = if there <= count as u64 {
                 from.into()
+            } else if count == 0 {
+                line_at(source, to)?.into()
             } else {
                 let tail = find_tail(source, to, count as u64)?;
                 Position {
@@ -96,12 +99,16 @@ impl LogReader {
         }
         self.keep_latest(&mut tails, count);
         for (at, tail) in tails.iter().enumerate() {
-            let position = Position {
-                offset: tail.starts.first().copied().unwrap_or(tail.to),
-                lines: tail.left_out,
-                mid_line: false,
+            let log = &self.logs[at];
+            let position = match tail.starts.first() {
+                Some(&offset) => Position {
+                    offset,
+                    lines: tail.left_out,
+                    mid_line: false,
+                },
+                None => line_at(source(log, dir, &self.generation), tail.to)?.into(),
             };
-            self.seek(self.logs[at].stream, position);
+            self.seek(log.stream, position);
             self.logs[at].to = tail.limit;
         }
         Ok(())
@@ -167,7 +174,7 @@ struct Tail {
 }
 
 /// The line that the byte at `offset` belongs to.
-fn line_at(source: LogSource<'_>, offset: u64) -> io::Result<Place> {
+pub(super) fn line_at(source: LogSource<'_>, offset: u64) -> io::Result<Place> {
     let lines = lines_before(source, offset)?;
     let mut before = [b'\n'];
     if offset > 0 {

@@ -13,18 +13,15 @@ use nix::poll::{PollFd, PollFlags, poll};
 
 use super::super::history::Begin;
 use super::super::list::is_selected;
-use super::super::wait::Vigil;
 use super::{Member, Stale, Stream};
 use crate::clock::Deadline;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::event::Outlet;
 use crate::log::{Change, FolderWatch};
-use crate::store::{Home, LOGS, TaskDir, observe};
+use crate::store::{LOGS, TaskDir, observe};
 use crate::task::TaskId;
 use crate::wait::poll_timeout;
 
-/// An unfinished line is given when nobody has gone on with it for so long: a prompt, mostly.
-const QUIET: Duration = Duration::from_millis(200);
 /// The net for filesystems that do not tell of changes.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The same where nothing can tell.
@@ -54,6 +51,9 @@ impl Stream<'_> {
             if self.is_over() || deadline.has_passed() {
                 return Ok(ControlFlow::Continue(()));
             }
+            // What was there at first is given in any case. What comes may come faster than it
+            // can be given, and each round would take longer than the one before.
+            outlet.set_deadline(deadline);
             if self.sleep(deadline, output)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -78,9 +78,11 @@ impl Stream<'_> {
     }
 
     /// Looks at everything that may have changed, until nothing has while we looked: between two
-    /// looks at one log an event may have happened that its lines come after.
+    /// looks at one log an event may have happened that its lines come after. Several tasks that
+    /// write without a pause leave no such moment, and nothing would ever be given.
     fn look_again(&mut self, outlet: &mut Outlet<'_>) -> Result<ControlFlow<()>> {
-        loop {
+        const LOOKS: usize = 4;
+        for _ in 0..LOOKS {
             if self.take_in(outlet)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -102,6 +104,7 @@ impl Stream<'_> {
                 member.look_again(self.plan.home)?;
             }
         }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Takes in what was told. Tasks that come to match join in, with their snapshot.
@@ -165,11 +168,12 @@ impl Stream<'_> {
             if is_there || !is_selected(&observed.task(), self.plan.selection) {
                 continue;
             }
-            self.dismiss(&id);
+            if self.dismiss(&id, outlet)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
             if let Some(number) = self.join(&id, Begin::Start)?
                 && let Some(member) = self.members.get(&number)
-                && self.plan.snapshots
-                && member.history.snapshot(outlet).is_break()
+                && self.plan.greeting.tell(&member.history, outlet)?.is_break()
             {
                 return Ok(ControlFlow::Break(()));
             }
@@ -177,20 +181,23 @@ impl Stream<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Lets go of an earlier start of the same id.
-    fn dismiss(&mut self, id: &TaskId) {
-        let gone: Vec<usize> = self
-            .members
-            .iter()
-            .filter(|(_, member)| member.history.id == *id)
-            .map(|(&number, _)| number)
-            .collect();
+    /// Lets go of an earlier start of the same id, once what is left of its log has been given.
+    fn dismiss(&mut self, id: &TaskId, outlet: &mut Outlet<'_>) -> Result<ControlFlow<()>> {
+        let is_gone =
+            |(&number, member): (&usize, &Member<'_>)| (member.history.id == *id).then_some(number);
+        let gone: Vec<usize> = self.members.iter().filter_map(is_gone).collect();
         for number in gone {
-            self.members.remove(&number);
             if let Some(watch) = &mut self.watch {
                 watch.remove(number);
             }
+            if let Some(mut member) = self.members.remove(&number)
+                && member.history.refresh().is_ok_and(|goes_on| !goes_on)
+                && member.history.give_all(outlet)?.is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
         }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Sleeps until something may have happened; breaks when nobody reads `output` any more.
@@ -258,43 +265,6 @@ impl Stream<'_> {
             if member.quiet.is_some_and(|(_, quiet)| quiet.has_passed()) {
                 member.stale = member.stale.max(Stale::Lines);
             }
-        }
-    }
-}
-
-impl Member<'_> {
-    /// Looks how far this task has got.
-    fn look_again(&mut self, home: &Home) -> Result<()> {
-        let only_lines = self.stale == Stale::Lines && self.history.refresh_lines()?;
-        self.stale = Stale::Nothing;
-        if !only_lines {
-            match self.refresh(home) {
-                Err(error) if error.kind() == ErrorKind::TaskNotFound => self.is_over = true,
-                other => other?,
-            }
-        }
-        self.mind_unfinished_line();
-        Ok(())
-    }
-
-    fn refresh(&mut self, home: &Home) -> Result<()> {
-        // Kept before it is looked at: an end in between is told.
-        let (_, vigil) = Vigil::keep(home, &self.history.id)?;
-        self.vigil = vigil;
-        self.is_over = !self.history.refresh()?;
-        Ok(())
-    }
-
-    fn mind_unfinished_line(&mut self) {
-        let size = self.history.log_size();
-        match self.quiet {
-            Some((before, quiet)) if before == size => {
-                if quiet.has_passed() {
-                    self.history.give_unfinished();
-                    self.quiet = Some((size, Deadline::NEVER));
-                }
-            }
-            _ => self.quiet = Some((size, Deadline::after(QUIET))),
         }
     }
 }

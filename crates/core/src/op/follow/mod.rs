@@ -1,11 +1,14 @@
 //! The histories of one task or many as one stream: what is stored, then what happens.
 
 mod live;
+mod member;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
+
+use serde_json::json;
 
 use super::history::{Begin, History, Wanted};
 use super::wait::Vigil;
@@ -40,8 +43,32 @@ pub(super) struct Plan<'a> {
     /// Where the history of a task begins that is there from the start.
     pub begin: &'a dyn Fn(&TaskId) -> Begin,
     pub wanted: &'a dyn Fn() -> Wanted,
-    /// Whether each task begins with its snapshot.
-    pub snapshots: bool,
+    /// What each task begins with.
+    pub greeting: Greeting,
+}
+
+/// What the frames of a task begin with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Greeting {
+    Nothing,
+    /// `task.status.snapshot`
+    Snapshot,
+    /// `task.logs.started`
+    LogsStarted,
+}
+
+impl Greeting {
+    fn tell(self, history: &History<'_>, outlet: &mut Outlet<'_>) -> Result<ControlFlow<()>> {
+        Ok(match self {
+            Self::Nothing => ControlFlow::Continue(()),
+            Self::Snapshot => history.snapshot(outlet),
+            Self::LogsStarted => {
+                let total = history.total_lines()?;
+                let facts = json!({ "task_id": history.id, "total_lines": total });
+                history.tell("task.logs.started", facts, outlet)
+            }
+        })
+    }
 }
 
 impl Plan<'_> {
@@ -129,14 +156,14 @@ impl<'a> Stream<'a> {
         self.members.values().map(|member| &member.history)
     }
 
-    /// Tells how the tasks stand.
-    pub(super) fn snapshots(&self, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
-        if self.plan.snapshots {
-            for history in self.histories() {
-                history.snapshot(outlet)?;
+    /// Tells what each task begins with.
+    pub(super) fn greet(&self, outlet: &mut Outlet<'_>) -> Result<ControlFlow<()>> {
+        for history in self.histories() {
+            if self.plan.greeting.tell(history, outlet)?.is_break() {
+                return Ok(ControlFlow::Break(()));
             }
         }
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Gives what there is, or also what happens. Breaks when nobody reads any more.
@@ -181,6 +208,9 @@ impl<'a> Stream<'a> {
             };
             if member.history.give_until(until, outlet)?.is_break() {
                 return Ok(ControlFlow::Break(()));
+            }
+            if outlet.is_late() {
+                break;
             }
             if let Some(time) = member.history.next_time()? {
                 next.push(Reverse((time, number)));

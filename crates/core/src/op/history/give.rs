@@ -68,6 +68,9 @@ impl History<'_> {
             if given.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
+            if outlet.is_late() {
+                break;
+            }
         }
         Ok(ControlFlow::Continue(()))
     }

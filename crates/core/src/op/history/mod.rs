@@ -184,6 +184,11 @@ impl<'a> History<'a> {
         // The logs first: what the journal tells of what is in them is there by now.
         let observed = find(self.home, &self.id)?;
         if generation_of(&observed) != *self.framer.generation() {
+            // Nothing completes its last line any more.
+            self.round = Round {
+                ended: true,
+                ..Round::default()
+            };
             return Ok(false);
         }
         self.observed = observed;
@@ -259,6 +264,11 @@ impl<'a> History<'a> {
     /// Whether there is something that has not been given: an unfinished line, mostly.
     pub(super) fn has_unread(&self) -> bool {
         self.logs.has_unread()
+    }
+
+    /// Whether standard error is kept apart.
+    pub(super) fn has_stderr(&self) -> bool {
+        self.logs.is_separate()
     }
 
     /// How many bytes there are in the logs.

@@ -42,9 +42,13 @@ pub fn logs(client: &Client, request: &Logs, mode: ArtifactMode) -> Result<LogsR
             "Name one task by id, or add --stream or --follow.",
         ));
     };
+    let pattern = request.grep.as_deref();
+    let pattern = pattern
+        .map(|text| Pattern::compile("grep", text))
+        .transpose()?;
     let home = client.home_of(id)?;
     let observed = find(&home, id)?;
-    let (inline, log) = view(&home, &observed, request)?;
+    let (inline, log) = view(&home, &observed, request, pattern.as_ref())?;
     let wanted = match mode {
         ArtifactMode::Auto => inline.has_more,
         ArtifactMode::Inline => false,
@@ -78,7 +82,8 @@ pub fn logs(client: &Client, request: &Logs, mode: ArtifactMode) -> Result<LogsR
 
 /// The last lines of an observed task, as other answers show them.
 pub(super) fn last_lines(home: &Home, observed: &Observed) -> Result<LogsAnswer> {
-    view(home, observed, &Logs::of(observed.id.clone())).map(|(view, _)| view)
+    let request = Logs::of(observed.id.clone());
+    view(home, observed, &request, None).map(|(view, _)| view)
 }
 
 /// The generation that a cursor belongs to; unreadable records have none of their own.
@@ -113,7 +118,12 @@ impl PointedTo {
 }
 
 /// The view, and the log that it was taken of.
-fn view(home: &Home, observed: &Observed, request: &Logs) -> Result<(LogsAnswer, PointedTo)> {
+fn view(
+    home: &Home,
+    observed: &Observed,
+    request: &Logs,
+    pattern: Option<&Pattern>,
+) -> Result<(LogsAnswer, PointedTo)> {
     let id = &observed.id;
     let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
     let generation = generation_of(observed);
@@ -132,17 +142,13 @@ fn view(home: &Home, observed: &Observed, request: &Logs) -> Result<(LogsAnswer,
         }
         None => None,
     };
-    let pattern = request.grep.as_deref();
-    let pattern = pattern
-        .map(|text| Pattern::compile("grep", text))
-        .transpose()?;
     let log = PointedTo::of(&reader, choice);
     let read = || -> io::Result<(u64, u64, Shown, Cursor)> {
         let freed = reader.freed_bytes(&dir);
         let total_lines = reader.total_lines(&dir)?;
         let ended = observed.status().is_terminal();
         let mut view = Viewing::new(&dir, reader, request, ended);
-        let lost = view.look(given.as_ref(), pattern.as_ref())?;
+        let lost = view.look(given.as_ref(), pattern)?;
         let (shown, cursor) = view.finish(generation, given);
         Ok((total_lines, lost.unwrap_or(freed), shown, cursor))
     };
@@ -170,7 +176,7 @@ fn view(home: &Home, observed: &Observed, request: &Logs) -> Result<(LogsAnswer,
     Ok((answer, log))
 }
 
-fn merged(id: &TaskId) -> Error {
+pub(super) fn merged(id: &TaskId) -> Error {
     invalid(
         "stream",
         format!("{id} writes standard error to the same log as standard output"),

@@ -74,6 +74,7 @@ impl<'a> Viewing<'a> {
             }
         }
         let lines = self.request.lines.unwrap_or(Logs::DEFAULT_LINES);
+        let freed = self.reader.freed_ahead(self.dir);
         match (pattern, given) {
             (Some(pattern), _) => self.search(pattern)?,
             (None, Some(_)) => self.take_next(lines)?,
@@ -83,6 +84,8 @@ impl<'a> Viewing<'a> {
         while let Some((_, bytes)) = self.reader.take_lost() {
             lost += bytes;
         }
+        // A search passes over what is gone without a word.
+        let lost = if pattern.is_some() { freed } else { lost };
         Ok(given.map(|_| lost))
     }
 
@@ -172,6 +175,18 @@ impl<'a> Viewing<'a> {
             self.take_next(head)?;
         }
         let left = there.saturating_sub(self.shown.lines.len() as u64);
+        self.shown.omitted = head.map(|_| left);
+        if left == 0 {
+            self.shown.has_more = false;
+            return Ok(());
+        }
+        // Where not even the lines from the start fit, none from the end follow: nobody could tell
+        // where the gap is.
+        let tail = if head.is_some_and(|head| self.shown.lines.len() < head) {
+            0
+        } else {
+            tail
+        };
         // Empty lines cost nothing of the budget, but there is an end to them, too.
         let most = self.request.max_bytes.unwrap_or(Logs::DEFAULT_MAX_BYTES);
         let count = tail
@@ -187,6 +202,9 @@ impl<'a> Viewing<'a> {
 
     /// The last of the lines up to the end that fit; at least one.
     fn take_last(&mut self, count: usize) -> io::Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
         let mut last = VecDeque::new();
         let mut size = 0;
         let is_first = self.shown.lines.is_empty();
@@ -199,7 +217,7 @@ impl<'a> Viewing<'a> {
                 size -= last.pop_front().map_or(0, |first| first.line.line.len());
             }
         }
-        if count == 0 || (!is_first && size > self.budget) {
+        if !is_first && size > self.budget {
             return Ok(());
         }
         last.into_iter().for_each(|taken| self.show(taken));
