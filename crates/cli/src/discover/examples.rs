@@ -25,12 +25,13 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 14] = files![
+const FILES: [(&str, &str); 15] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
     "start-several",
     "start-separate-stderr",
+    "start-restart",
     "status-one",
     "list-running",
     "wait-one",

@@ -41,6 +41,7 @@ mod races;
 // Runs what README.md tells people to type.
 mod readme;
 // The next run of the same task.
+mod policy;
 mod restart;
 // A log for standard error.
 mod stderr;
