@@ -6,7 +6,7 @@ use background_tasks_core::log::View;
 use background_tasks_core::request::{List, Logs, MAX_PAYLOAD_BYTES, StreamChoice};
 use background_tasks_core::store::FORMAT_VERSION;
 use background_tasks_core::task::{
-    FailReason, KillReason, Limits, StopSettings, TaskId, TaskStatus,
+    FailReason, KillReason, Limits, RestartSettings, StopSettings, TaskId, TaskStatus,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -80,13 +80,8 @@ pub(crate) fn capabilities() -> Capabilities {
             .map(|status| json!({ "name": status, "terminal": status.is_terminal() }))
             .collect(),
         reasons: json!({
-            "killed": [KillReason::StopRequested, KillReason::Signalled],
-            "failed": [
-                FailReason::SpawnFailed,
-                FailReason::SupervisorLost,
-                FailReason::HostRebooted,
-                FailReason::RecordCorrupt,
-            ],
+            "killed": KillReason::ALL,
+            "failed": FailReason::ALL,
         }),
         event_types: EventData::TYPES.into_iter().chain(OTHER_FRAMES).collect(),
         log_views: View::ALL,
@@ -107,6 +102,7 @@ pub(crate) fn capabilities() -> Capabilities {
             "log_stream": StreamChoice::default(),
             "stop": StopSettings::default(),
             "limits": Limits::default(),
+            "restart": RestartSettings::default(),
         }),
         limits: json!({
             "payload_bytes": MAX_PAYLOAD_BYTES,

@@ -25,12 +25,13 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 20] = files![
+const FILES: [(&str, &str); 21] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
     "start-several",
     "start-separate-stderr",
+    "start-restart",
     "status-one",
     "list-running",
     "wait-one",

@@ -163,7 +163,27 @@ struct Task {
     stderr: Option<String>,
     #[serde(deserialize_with = "nullable")]
     limits: Option<Limits>,
+    #[serde(deserialize_with = "nullable")]
+    restart: Option<RestartSettings>,
+    #[serde(deserialize_with = "nullable")]
+    next_start_at: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    timeout_ms: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    idle_timeout_ms: Option<u64>,
     supervised: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "that it can be read is what is tested")]
+struct RestartSettings {
+    policy: String,
+    max_retries: u32,
+    delay_ms: u64,
+    backoff: String,
+    max_delay_ms: u64,
+    reset_after_ms: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -354,7 +374,11 @@ enum Facts {
     #[serde(rename = "task.started")]
     Started { pid: u32, run: u32 },
     #[serde(rename = "task.stop_requested")]
-    StopRequested { signal: String, grace_ms: u64 },
+    StopRequested {
+        signal: String,
+        grace_ms: u64,
+        reason: Reason,
+    },
     #[serde(rename = "task.restarting")]
     Restarting {
         run: u32,

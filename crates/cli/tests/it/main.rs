@@ -47,6 +47,7 @@ mod readme;
 // A reader that is killed again and again.
 mod resume;
 // The next run of the same task.
+mod policy;
 mod restart;
 // Both ends of a log, and what is found in it.
 mod search;

@@ -62,6 +62,9 @@ pub enum EventData {
         signal: SignalNumber,
         /// Milliseconds until SIGKILL.
         grace_ms: u64,
+        /// Why. Absent in journals of builds that knew one reason only.
+        #[serde(default = "KillReason::asked")]
+        reason: KillReason,
     },
     /// This run has ended and another follows.
     #[serde(rename = "task.restarting")]
@@ -120,7 +123,7 @@ impl EventData {
     /// The event that a terminal state is; `None` for other states.
     pub(crate) fn of_end(state: &TaskState) -> Option<Self> {
         match state {
-            TaskState::Starting | TaskState::Running { .. } => None,
+            TaskState::Starting | TaskState::BackingOff { .. } | TaskState::Running { .. } => None,
             TaskState::Exited { exit_code, span } => Some(Self::Exited {
                 exit_code: *exit_code,
                 duration_ms: span.duration_ms,
@@ -143,10 +146,11 @@ impl EventData {
         }
     }
 
-    pub(crate) fn stop_requested(stop: StopSettings) -> Self {
+    pub(crate) fn stop_requested(stop: StopSettings, reason: KillReason) -> Self {
         Self::StopRequested {
             signal: stop.signal,
             grace_ms: stop.grace_ms,
+            reason,
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Request, invalid, object_or_null};
+use super::{Request, Restarts, invalid, object_or_null};
 use crate::env_file::is_variable_name;
 use crate::error::Result;
 use crate::supervisor::{ID_VARIABLE, RUN_VARIABLE};
@@ -56,6 +56,15 @@ pub struct Start {
     /// How much it may use; 268435456 bytes of each log when left out.
     #[serde(default, deserialize_with = "object_or_null")]
     pub limits: Option<Limits>,
+    /// When it is started again by itself; never when left out.
+    #[serde(default, alias = "restartPolicy", deserialize_with = "object_or_null")]
+    pub restart: Option<Restarts>,
+    /// Milliseconds that a run may last, from 1; then it is stopped (`timed_out`).
+    #[serde(alias = "timeoutMs")]
+    pub timeout_ms: Option<u64>,
+    /// Milliseconds that a run may go without output, from 1; then it is stopped (`idle`).
+    #[serde(alias = "idleTimeoutMs")]
+    pub idle_timeout_ms: Option<u64>,
     /// What happens when the id's task is running; `error` when left out.
     #[serde(alias = "ifRunning")]
     pub if_running: Option<IfRunning>,
@@ -85,6 +94,16 @@ impl Request for Start {
         self.check_program()?;
         self.check_env()?;
         self.check_limits()?;
+        self.restart.map_or(Ok(()), Restarts::check)?;
+        for (field, millis) in [
+            ("timeout_ms", self.timeout_ms),
+            ("idle_timeout_ms", self.idle_timeout_ms),
+        ] {
+            if millis == Some(0) {
+                let hint = "Leave it out for no limit.";
+                return Err(invalid(field, "it must be at least 1", hint));
+            }
+        }
         for tag in self.tags.iter().flatten() {
             if tag.is_empty() {
                 return Err(invalid(
@@ -221,6 +240,9 @@ impl Start {
             leftovers: self.leftovers.unwrap_or_default(),
             stderr: self.stderr.unwrap_or_default(),
             limits: self.limits.unwrap_or_default(),
+            restart: self.restart.unwrap_or_default().resolve(),
+            timeout_ms: self.timeout_ms,
+            idle_timeout_ms: self.idle_timeout_ms,
         })
     }
 }

@@ -40,6 +40,7 @@ pub(crate) fn failed(before: &TaskState, reason: FailReason, problem: String) ->
     TaskState::Failed {
         reason,
         problem,
+        exit: None,
         span,
     }
 }

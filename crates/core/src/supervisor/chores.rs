@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use super::detach::release_unused_stack;
+use super::execute::{Execution, LogSource, Undo};
 use super::growth::Growth;
 use super::ledger::Ledger;
-use super::machine::{Action, Event, Exit, Settings, State, StopStep, Then, step};
+use super::limits::RunLimits;
+use super::machine::{Action, Event, Exit, Sequel, Settings, State, StopStep, Then, step};
+use super::policy::Retries;
 use super::signals::{Heard, Signals};
 use super::tree::Tree;
 use crate::clock::Deadline;
 use crate::process::{self, Reaped};
-use crate::store::Verb;
+use crate::store::{Home, Verb};
 use crate::task::ProcessIdentity;
 
 /// Between two sweeps of SIGKILL: SIGCHLD ends it earlier.
@@ -20,8 +23,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How often a tree is looked at whose end the kernel does not tell us. Only while it is ending.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// A supervisor at work on one run.
+/// A supervisor at work on a run, and on those that its restart policy has follow.
 pub(crate) struct Chores<'a> {
+    home: &'a Home,
     pub ledger: &'a mut Ledger,
     pub signals: &'a mut Signals,
     state: State,
@@ -30,21 +34,37 @@ pub(crate) struct Chores<'a> {
     main: Option<ProcessIdentity>,
     grace: Deadline,
     sweep: Option<(Deadline, Duration)>,
+    /// `None` for a run that another supervisor executed: it is only ended.
+    retries: Option<Retries>,
+    limits: RunLimits,
+    /// When the next run begins.
+    next_run: Deadline,
 }
 
 impl<'a> Chores<'a> {
     /// For a run that we executed ourselves.
     pub(crate) fn own(
+        home: &'a Home,
         ledger: &'a mut Ledger,
         signals: &'a mut Signals,
         main: ProcessIdentity,
     ) -> Self {
         let tree = Tree::own(main, &ledger.record.facts.run_token);
-        Self::new(ledger, signals, tree, Some(main), State::Running)
+        let retries = Retries::new(ledger.record.spec.restart);
+        let limits = RunLimits::of(&ledger.record.spec);
+        Self {
+            retries: Some(retries),
+            limits,
+            ..Self::new(home, ledger, signals, tree, Some(main), State::Running)
+        }
     }
 
     /// For a run whose supervisor is lost.
-    pub(crate) fn adopted(ledger: &'a mut Ledger, signals: &'a mut Signals) -> Self {
+    pub(crate) fn adopted(
+        home: &'a Home,
+        ledger: &'a mut Ledger,
+        signals: &'a mut Signals,
+    ) -> Self {
         let facts = &ledger.record.facts;
         let main = facts.state.main().copied().filter(process::is_alive);
         let tree = Tree::foreign(main, &facts.run_token);
@@ -56,10 +76,11 @@ impl<'a> Chores<'a> {
         } else {
             State::Running
         };
-        Self::new(ledger, signals, tree, main, state)
+        Self::new(home, ledger, signals, tree, main, state)
     }
 
     fn new(
+        home: &'a Home,
         ledger: &'a mut Ledger,
         signals: &'a mut Signals,
         tree: Tree,
@@ -70,8 +91,11 @@ impl<'a> Chores<'a> {
         let settings = Settings {
             leftovers: spec.leftovers,
             stop: spec.stop,
+            after_success: Sequel::End,
+            after_failure: Sequel::End,
         };
         Self {
+            home,
             ledger,
             signals,
             state,
@@ -80,11 +104,19 @@ impl<'a> Chores<'a> {
             main,
             grace: Deadline::NEVER,
             sweep: None,
+            retries: None,
+            limits: RunLimits::NONE,
+            next_run: Deadline::NEVER,
         }
     }
 
     /// Tells the machine what has happened and does what it decides.
     pub(crate) fn happen(&mut self, event: Event) {
+        if let Some(retries) = &self.retries {
+            let (success, failure) = retries.outlook(self.ledger.run_time());
+            self.settings.after_success = success;
+            self.settings.after_failure = failure;
+        }
         let (next, actions) = step(self.settings, self.state, event);
         self.state = next;
         let cleared = actions.last() == Some(&Action::Leave);
@@ -97,9 +129,20 @@ impl<'a> Chores<'a> {
         match action {
             Action::RecordLingering(exit) => self.ledger.lingering(exit),
             Action::RecordEnd(exit) => self.ledger.ended(exit, cleared),
-            Action::RecordStopped(exit) => self.ledger.stopped(exit, cleared),
+            Action::RecordStopped(exit, reason) => self.ledger.stopped(exit, reason, cleared),
+            Action::RecordGivenUp(exit, reason) => self.ledger.given_up(exit, reason, cleared),
             Action::RecordRestarting(exit) => self.ledger.restarting(exit),
-            Action::NoteStopRequest(stop) => self.ledger.note_stop_request(stop),
+            Action::BackOff {
+                exit,
+                reason,
+                delay_ms,
+            } => {
+                self.ledger.backing_off(exit, reason, delay_ms);
+                self.back_off(delay_ms);
+            }
+            Action::HandOver => self.ledger.hand_over(),
+            Action::Execute => self.execute_next_run(),
+            Action::NoteStopRequest(stop, reason) => self.ledger.note_stop_request(stop, reason),
             Action::SignalTree(signal) => self.tree.signal(signal),
             Action::LimitGrace(ms) => {
                 self.grace = self
@@ -111,6 +154,34 @@ impl<'a> Chores<'a> {
                 self.sweep = Some((Deadline::after(Duration::ZERO), FIRST_PAUSE));
             }
             Action::Leave => self.ledger.cleared(),
+        }
+    }
+
+    fn back_off(&mut self, delay_ms: u64) {
+        if let Some(retries) = &mut self.retries {
+            retries.count(self.ledger.run_time());
+        }
+        self.grace = Deadline::NEVER;
+        self.sweep = None;
+        self.limits = RunLimits::NONE;
+        self.next_run = Deadline::after(Duration::from_millis(delay_ms));
+    }
+
+    fn execute_next_run(&mut self) {
+        self.ledger.hand_over();
+        let execution = Execution {
+            home: self.home,
+            ledger: self.ledger,
+        };
+        match execution.run(LogSource::Present, Undo::Record, &None) {
+            Ok(main) => {
+                self.tree = Tree::own(main, &self.ledger.record.facts.run_token);
+                self.main = Some(main);
+                self.limits = RunLimits::of(&self.ledger.record.spec);
+                self.ledger.with_growth(Growth::begin);
+                release_unused_stack();
+            }
+            Err(_) => self.happen(Event::NotExecuted),
         }
     }
 
@@ -140,14 +211,16 @@ impl<'a> Chores<'a> {
 
     fn next_deadline(&self) -> Deadline {
         let sweep = self.sweep.map_or(Deadline::NEVER, |(at, _)| at);
-        let look = if self.state != State::Running && !self.tree.is_told_by_kernel() {
+        let is_idle = matches!(self.state, State::Running | State::BackingOff);
+        let look = if !is_idle && !self.tree.is_told_by_kernel() {
             Deadline::after(LOOK_AGAIN)
         } else {
             Deadline::NEVER
         };
         let grows = self.ledger.growth.as_ref();
         let grows = grows.map_or(Deadline::NEVER, Growth::due);
-        self.grace.sooner(sweep).sooner(look).sooner(grows)
+        let own = self.grace.sooner(self.next_run).sooner(self.limits.due());
+        own.sooner(sweep).sooner(look).sooner(grows)
     }
 
     fn is_waiting_for_tree(&self) -> bool {
@@ -185,6 +258,13 @@ impl<'a> Chores<'a> {
         if self.grace.has_passed() {
             self.grace = Deadline::NEVER;
             self.happen(Event::GraceOver);
+        }
+        if let Some(reason) = self.limits.reached(self.ledger) {
+            self.happen(Event::Limit(reason));
+        }
+        if self.next_run.has_passed() {
+            self.next_run = Deadline::NEVER;
+            self.happen(Event::DelayOver);
         }
         self.sweep_if_due();
     }

@@ -14,7 +14,7 @@ use super::cap::Cap;
 use super::folder_watch::FolderWatch;
 use super::log_file::Logs;
 use super::timeline_file::TimelineFile;
-use crate::clock::{Deadline, Timestamp};
+use crate::clock::{Deadline, Stopwatch, Timestamp};
 use crate::log::LogStream;
 use crate::log::timeline::{Lengths, Mark};
 use crate::store::TaskDir;
@@ -47,6 +47,8 @@ pub(crate) struct Growth {
     note_from: Deadline,
     /// When the first marks are written: what is over sooner needs none.
     write_at: Deadline,
+    /// Since the logs were last seen to have grown.
+    silent: Stopwatch,
 }
 
 impl Growth {
@@ -82,6 +84,7 @@ impl Growth {
             look_at: Deadline::NEVER,
             note_from: Deadline::after(Duration::ZERO),
             write_at: Deadline::NEVER,
+            silent: Stopwatch::start(),
         }
     }
 
@@ -148,7 +151,17 @@ impl Growth {
 
     fn has_grown(&mut self) -> bool {
         let before = std::mem::replace(&mut self.seen, self.logs.lengths());
-        self.seen != before
+        let has_grown = self.seen != before;
+        if has_grown {
+            self.silent = Stopwatch::start();
+        }
+        has_grown
+    }
+
+    /// How long the logs have not grown.
+    pub(crate) fn silence(&mut self) -> Duration {
+        self.has_grown();
+        Duration::from_millis(self.silent.elapsed_ms())
     }
 
     fn note(&mut self, dir: &TaskDir) {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
@@ -148,14 +149,58 @@ impl Ledger {
     }
 
     /// It has ended after it was asked to.
-    pub(crate) fn stopped(&mut self, exit: Option<MainExit>, cleared: bool) {
+    pub(crate) fn stopped(&mut self, exit: Option<MainExit>, reason: KillReason, cleared: bool) {
         self.record.facts.cleared = cleared;
         let span = self.span();
-        self.conclude(TaskState::Killed {
-            reason: KillReason::StopRequested,
+        self.conclude(TaskState::Killed { reason, exit, span });
+    }
+
+    /// It has ended, and has been started again as often as it may be.
+    pub(crate) fn given_up(
+        &mut self,
+        exit: Option<MainExit>,
+        reason: Option<KillReason>,
+        cleared: bool,
+    ) {
+        self.record.facts.cleared = cleared;
+        let span = self.span();
+        let restart = &self.record.spec.restart;
+        let how = match (exit, reason) {
+            (_, Some(reason)) => format!("was ended ({})", reason.as_str()),
+            (Some(MainExit::Code(code)), None) => format!("exited with code {code}"),
+            (Some(MainExit::Signal(signal)), None) => format!("was ended by {signal}"),
+            (None, None) => "ended".to_owned(),
+        };
+        let problem = format!(
+            "it {how}, and had been started again {} times in a row already",
+            restart.max_retries
+        );
+        self.conclude(TaskState::Failed {
+            reason: FailReason::RestartLimit,
+            problem,
             exit,
             span,
         });
+    }
+
+    /// This run is over and the next begins after a while.
+    pub(crate) fn backing_off(
+        &mut self,
+        exit: Option<MainExit>,
+        reason: Option<KillReason>,
+        delay_ms: u64,
+    ) {
+        self.note_restart(exit, reason, delay_ms);
+        let next_start_at = Timestamp::now().after(Duration::from_millis(delay_ms));
+        self.record.facts.cleared = true;
+        // On a full disk the record says that it runs, until it does.
+        let _ = self.write(TaskState::BackingOff { next_start_at });
+    }
+
+    /// The run that was to begin is left to a successor.
+    pub(crate) fn hand_over(&mut self) {
+        self.begin_next_run();
+        let _ = self.write(TaskState::Starting);
     }
 
     /// The next run could not be executed, and the one before is over.
@@ -183,18 +228,20 @@ impl Ledger {
 
     /// This run is over and another follows.
     pub(crate) fn restarting(&mut self, exit: Option<MainExit>) {
+        self.note_restart(exit, Some(KillReason::StopRequested), 0);
+        self.hand_over();
+    }
+
+    fn note_restart(&mut self, exit: Option<MainExit>, reason: Option<KillReason>, delay_ms: u64) {
         self.with_growth(Growth::run_ended);
         let (exit_code, signal) = EventData::exit_fields(exit);
-        let event = EventData::Restarting {
+        self.note(EventData::Restarting {
             run: self.record.facts.run,
             exit_code,
             signal,
-            reason: Some(KillReason::StopRequested),
-            delay_ms: 0,
-        };
-        self.note(event);
-        self.begin_next_run();
-        let _ = self.write(TaskState::Starting);
+            reason,
+            delay_ms,
+        });
     }
 
     /// Counts up to the next run; nothing is written yet.
@@ -227,8 +274,17 @@ impl Ledger {
         remove(&self.dir, file::PREVIOUS_RECORD)
     }
 
-    pub(crate) fn note_stop_request(&mut self, stop: StopSettings) {
-        self.note(EventData::stop_requested(stop));
+    pub(crate) fn note_stop_request(&mut self, stop: StopSettings, reason: KillReason) {
+        self.note(EventData::stop_requested(stop, reason));
+    }
+
+    /// How long the present run has lasted, where this process executed it.
+    pub(crate) fn run_time(&self) -> Duration {
+        let (_, watch) = match self.executed {
+            Some(executed) => executed,
+            None => return Duration::ZERO,
+        };
+        Duration::from_millis(watch.elapsed_ms())
     }
 
     /// Journal entries are lost on a full disk; the end of a task is not (see `conclude`).

@@ -18,7 +18,7 @@ use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
 use crate::store::{Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked};
-use crate::task::{FailReason, ProcessIdentity, TaskRecord, TaskState};
+use crate::task::{FailReason, KillReason, ProcessIdentity, TaskRecord, TaskState};
 
 /// This process, in charge of one task.
 pub(super) struct Supervisor {
@@ -126,7 +126,7 @@ impl Supervisor {
             && asked.is_some_and(|asked| facts.run == asked.run + 1);
         if asked.is_some_and(|asked| asked.was_overruled(&self.ledger.dir, &facts.generation)) {
             if handed_over {
-                self.ledger.stopped(None, true);
+                self.ledger.stopped(None, KillReason::StopRequested, true);
             }
             tell(handshake, &Answer::Stopped);
             return Ok(false);
@@ -188,7 +188,7 @@ impl Supervisor {
     /// Ends a run that another supervisor executed.
     fn end_adopted(&mut self, event: Event) -> io::Result<()> {
         let state = self.ledger.record.facts.state.clone();
-        let mut chores = Chores::adopted(&mut self.ledger, &mut self.signals);
+        let mut chores = Chores::adopted(&self.home, &mut self.ledger, &mut self.signals);
         if state.main().is_some_and(process::is_alive) || state.status().is_terminal() {
             chores.happen(event);
         } else {
@@ -239,7 +239,9 @@ impl Supervisor {
     /// Looks after the task until nothing is left to do.
     pub(super) fn see_through(&mut self) -> io::Result<()> {
         match self.main {
-            Some(main) => Chores::own(&mut self.ledger, &mut self.signals, main).see_through(),
+            Some(main) => {
+                Chores::own(&self.home, &mut self.ledger, &mut self.signals, main).see_through()
+            }
             None => {
                 // Adopted: the wish that it was adopted for is waiting.
                 let wish = self

@@ -3,6 +3,7 @@
 
 mod id;
 mod record;
+mod restart;
 mod signal;
 mod spec;
 mod status;
@@ -12,6 +13,7 @@ pub use id::{InvalidId, TaskId};
 pub use record::{
     Facts, Generation, MainExit, ProcessIdentity, RunSpan, RunToken, TaskRecord, TaskState,
 };
+pub use restart::{Backoff, RestartPolicy, RestartSettings};
 pub use signal::SignalNumber;
 pub use spec::{EnvVars, Leftovers, Limits, Program, Stderr, StopSettings, TaskSpec};
 pub use status::{FailReason, Health, KillReason, Reason, TaskStatus};

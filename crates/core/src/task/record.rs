@@ -57,6 +57,11 @@ pub struct Facts {
 pub enum TaskState {
     /// Recorded; the command has not been executed yet.
     Starting,
+    /// A run has ended, and the next begins after a while.
+    BackingOff {
+        /// When.
+        next_start_at: Timestamp,
+    },
     /// The main process has been executed.
     Running {
         /// The main process.
@@ -88,6 +93,9 @@ pub enum TaskState {
         reason: FailReason,
         /// The same for people, with what was seen.
         problem: String,
+        /// How the last main process ended, where somebody saw it.
+        #[serde(default)]
+        exit: Option<MainExit>,
         /// `None` when it had no process.
         span: Option<RunSpan>,
     },
@@ -97,7 +105,7 @@ impl TaskState {
     /// The word for it.
     pub fn status(&self) -> TaskStatus {
         match self {
-            Self::Starting => TaskStatus::Starting,
+            Self::Starting | Self::BackingOff { .. } => TaskStatus::Starting,
             Self::Running { .. } => TaskStatus::Running,
             Self::Exited { .. } => TaskStatus::Exited,
             Self::Killed { .. } => TaskStatus::Killed,

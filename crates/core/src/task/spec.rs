@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SignalNumber;
+use super::{RestartSettings, SignalNumber};
 
 /// Everything that a (re)start of the task needs to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,15 @@ pub struct TaskSpec {
     /// How much it may use.
     #[serde(default)]
     pub limits: Limits,
+    /// When it is started again by itself.
+    #[serde(default)]
+    pub restart: RestartSettings,
+    /// Milliseconds that a run may last.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    /// Milliseconds that a run may go without output.
+    #[serde(default)]
+    pub idle_timeout_ms: Option<u64>,
 }
 
 /// What is executed.

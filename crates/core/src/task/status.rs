@@ -56,8 +56,37 @@ impl TaskStatus {
 pub enum KillReason {
     /// Someone asked for it with `stop` (or ended its supervisor politely).
     StopRequested,
+    /// It ran for longer than `timeout_ms`.
+    TimedOut,
+    /// It went without output for longer than `idle_timeout_ms`.
+    Idle,
     /// A signal that did not come from us.
     Signalled,
+}
+
+impl KillReason {
+    /// Every reason.
+    pub const ALL: [KillReason; 4] = [
+        Self::StopRequested,
+        Self::TimedOut,
+        Self::Idle,
+        Self::Signalled,
+    ];
+
+    /// Somebody asked for it.
+    pub(crate) fn asked() -> Self {
+        Self::StopRequested
+    }
+
+    /// The word that answers use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StopRequested => "stop_requested",
+            Self::TimedOut => "timed_out",
+            Self::Idle => "idle",
+            Self::Signalled => "signalled",
+        }
+    }
 }
 
 /// Why a task is `failed`.
@@ -70,8 +99,21 @@ pub enum FailReason {
     SupervisorLost,
     /// The machine was started anew while it ran.
     HostRebooted,
+    /// It was started again as often as its restart policy allows.
+    RestartLimit,
     /// What is stored about it cannot be read.
     RecordCorrupt,
+}
+
+impl FailReason {
+    /// Every reason.
+    pub const ALL: [FailReason; 5] = [
+        Self::SpawnFailed,
+        Self::SupervisorLost,
+        Self::HostRebooted,
+        Self::RestartLimit,
+        Self::RecordCorrupt,
+    ];
 }
 
 /// Why a task ended as it did; `null` where the status says it all.

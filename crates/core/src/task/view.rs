@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    EnvVars, Facts, Health, Leftovers, Limits, MainExit, Program, Reason, SignalNumber, Stderr,
-    StopSettings, TaskId, TaskRecord, TaskSpec, TaskState, TaskStatus,
+    EnvVars, Facts, Health, Leftovers, Limits, MainExit, Program, Reason, RestartSettings,
+    SignalNumber, Stderr, StopSettings, TaskId, TaskRecord, TaskSpec, TaskState, TaskStatus,
 };
 use crate::clock::Timestamp;
 
@@ -79,6 +79,14 @@ pub struct Task {
     pub stderr: Option<Stderr>,
     /// How much it may use.
     pub limits: Option<Limits>,
+    /// When it is started again by itself.
+    pub restart: Option<RestartSettings>,
+    /// While it waits to be started again: until when.
+    pub next_start_at: Option<Timestamp>,
+    /// Milliseconds that a run may last.
+    pub timeout_ms: Option<u64>,
+    /// Milliseconds that a run may go without output.
+    pub idle_timeout_ms: Option<u64>,
     /// Whether a living supervisor watches it.
     pub supervised: bool,
 }
@@ -130,6 +138,10 @@ impl Task {
             leftovers: None,
             stderr: None,
             limits: None,
+            restart: None,
+            next_start_at: None,
+            timeout_ms: None,
+            idle_timeout_ms: None,
             supervised: false,
         }
     }
@@ -163,6 +175,9 @@ impl Task {
         self.stderr_log_path =
             (spec.stderr == Stderr::Separate).then(|| self.log_path.with_extension("stderr.log"));
         self.limits = Some(spec.limits);
+        self.restart = Some(spec.restart);
+        self.timeout_ms = spec.timeout_ms;
+        self.idle_timeout_ms = spec.idle_timeout_ms;
     }
 
     fn tell_facts(&mut self, facts: &Facts) {
@@ -173,6 +188,10 @@ impl Task {
         self.status = facts.state.status();
         let span = match &facts.state {
             TaskState::Starting => None,
+            TaskState::BackingOff { next_start_at } => {
+                self.next_start_at = Some(*next_start_at);
+                None
+            }
             TaskState::Running {
                 main,
                 started_at,
@@ -189,18 +208,16 @@ impl Task {
             }
             TaskState::Killed { reason, exit, span } => {
                 self.reason = Some(Reason::Killed(*reason));
-                match exit {
-                    Some(MainExit::Code(code)) => self.exit_code = Some(*code),
-                    Some(MainExit::Signal(signal)) => self.signal = Some(*signal),
-                    None => {}
-                }
+                self.tell_exit(*exit);
                 span.as_ref()
             }
             TaskState::Failed {
                 reason,
                 problem,
+                exit,
                 span,
             } => {
+                self.tell_exit(*exit);
                 self.reason = Some(Reason::Failed(*reason));
                 self.problem = Some(problem.clone());
                 span.as_ref()
@@ -210,6 +227,14 @@ impl Task {
             self.started_at = Some(span.started_at);
             self.exited_at = span.exited_at;
             self.duration_ms = span.duration_ms;
+        }
+    }
+
+    fn tell_exit(&mut self, exit: Option<MainExit>) {
+        match exit {
+            Some(MainExit::Code(code)) => self.exit_code = Some(code),
+            Some(MainExit::Signal(signal)) => self.signal = Some(signal),
+            None => {}
         }
     }
 

@@ -16,17 +16,29 @@ const CODE: MainExit = MainExit::Code(3);
 fn states() -> Vec<State> {
     let mut all = vec![State::Running, State::Lingering { exit: CODE }];
     for step in [StopStep::Asked, StopStep::Killing] {
-        for purpose in [Purpose::Stop, Purpose::Restart] {
+        for purpose in [
+            Purpose::End(KillReason::StopRequested),
+            Purpose::End(KillReason::TimedOut),
+            Purpose::Restart,
+        ] {
             all.push(State::Stopping { purpose, step });
         }
         for then in [
             Then::Leave,
-            Then::RecordStopped(Some(CODE)),
+            Then::RecordEnd(Some(CODE)),
+            Then::RecordStopped(Some(CODE), KillReason::StopRequested),
+            Then::GiveUp(Some(CODE), None),
             Then::HandOver(Some(CODE)),
+            Then::RunAgain {
+                exit: Some(CODE),
+                reason: None,
+                delay_ms: 1000,
+            },
         ] {
             all.push(State::Clearing { then, step });
         }
     }
+    all.push(State::BackingOff);
     all.push(State::Ended);
     all
 }
@@ -49,23 +61,57 @@ fn events() -> Vec<Event> {
             exit: None,
             alone: false,
         },
+        Event::MainEnded {
+            exit: Some(MainExit::Code(0)),
+            alone: true,
+        },
         Event::TreeGone,
         Event::Stop(STOP),
         Event::Stop(KILL),
         Event::Restart(STOP),
+        Event::Limit(KillReason::TimedOut),
         Event::GraceOver,
+        Event::DelayOver,
+        Event::NotExecuted,
     ]
+}
+
+/// Every combination of what a task may have asked for.
+fn all_settings() -> Vec<Settings> {
+    let again = Sequel::Run { delay_ms: 1000 };
+    let sequels = [
+        (Sequel::End, Sequel::End),
+        (Sequel::End, again),
+        (again, again),
+        (Sequel::End, Sequel::GiveUp),
+    ];
+    let leftovers = [Leftovers::Stop, Leftovers::Wait];
+    let settings = leftovers.into_iter().flat_map(|leftovers| {
+        sequels.map(|(after_success, after_failure)| Settings {
+            leftovers,
+            stop: STOP,
+            after_success,
+            after_failure,
+        })
+    });
+    settings.collect()
 }
 
 #[test]
 fn the_whole_table() {
     let mut table = String::new();
-    for leftovers in [Leftovers::Stop, Leftovers::Wait] {
-        let settings = Settings {
+    for settings in all_settings() {
+        let Settings {
             leftovers,
-            stop: STOP,
-        };
-        writeln!(table, "== leftovers: {leftovers:?}").unwrap();
+            after_success,
+            after_failure,
+            ..
+        } = settings;
+        writeln!(
+            table,
+            "== leftovers: {leftovers:?}, after success: {after_success:?}, after failure: {after_failure:?}"
+        )
+        .unwrap();
         for state in states() {
             writeln!(table, "\n{state:?}").unwrap();
             for event in events() {
@@ -95,10 +141,16 @@ fn every_path_records_one_end() {
             let ends = |action: &&Action| {
                 matches!(
                     action,
-                    Action::RecordEnd(_) | Action::RecordStopped(_) | Action::RecordRestarting(_)
+                    Action::RecordEnd(_)
+                        | Action::RecordStopped(..)
+                        | Action::RecordGivenUp(..)
+                        | Action::RecordRestarting(_)
+                        | Action::HandOver
                 )
             };
-            let recorded = recorded + actions.iter().filter(ends).count();
+            // What could not be executed is on record already.
+            let failed = usize::from(state == State::Running && event == Event::NotExecuted);
+            let recorded = recorded + failed + actions.iter().filter(ends).count();
             assert!(recorded <= 1, "{state:?} {event:?}");
             assert_eq!(
                 actions.last() == Some(&Action::Leave),
@@ -111,15 +163,7 @@ fn every_path_records_one_end() {
             }
         }
     }
-    for leftovers in [Leftovers::Stop, Leftovers::Wait] {
-        walk(
-            Settings {
-                leftovers,
-                stop: STOP,
-            },
-            State::Running,
-            0,
-            6,
-        );
+    for settings in all_settings() {
+        walk(settings, State::Running, 0, 5);
     }
 }
