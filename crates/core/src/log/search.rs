@@ -565,7 +565,7 @@ mod tests {
             for (at, neighbour) in [(0, 0xff), (7, 0x20), (31, b'\n'), (32, b'\t'), (70, 0x80)] {
                 let mut bytes = [neighbour; 75];
                 bytes[at] = byte;
-                let is_plain = matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..0x7f | 0x80..);
+                let is_plain = matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..);
                 let expected = if is_plain { bytes.len() } else { at };
                 assert_eq!(find_control(&bytes, 0), expected, "{byte} at {at}");
             }

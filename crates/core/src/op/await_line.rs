@@ -27,7 +27,7 @@ pub(super) fn wait_for_line(
     request: &Wait,
     ids: &[TaskId],
     single: bool,
-    pattern: Pattern,
+    pattern: &Pattern,
     deadline: Deadline,
 ) -> Result<WaitAnswer> {
     let selection = Selection::Many(ids.to_vec());

@@ -57,7 +57,7 @@ pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitA
     let mut seen = std::collections::BTreeSet::new();
     ids.retain(|id| seen.insert(id.clone()));
     let home = client.home_of(&first)?;
-    if let Some(pattern) = pattern {
+    if let Some(pattern) = &pattern {
         return wait_for_line(&home, request, &ids, single, pattern, deadline);
     }
     if single {
