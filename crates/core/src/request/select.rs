@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::logs::check_cursors;
+use super::cursors::check_cursors;
 use super::{OneOrMany, Request, invalid};
 use crate::clock::Timestamp;
 use crate::error::Result;
