@@ -456,3 +456,22 @@ fn a_log_that_was_replaced_by_hand_is_still_read_under_its_other_name() {
     fs::write(&log, "theirs\n").unwrap();
     assert_eq!(logs(&cli, json!({ "id": "a" }))["lines"], json!(["ours"]));
 }
+
+#[test]
+fn a_log_that_is_not_in_its_place_yet_is_found_aside() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("a", ["print", "old"]));
+    cli.await_no_supervisor("a");
+    let earlier = fs::read(cli.task_file("a", "task.json")).unwrap();
+    cli.start(work("a", ["print", "new", "hang"]));
+    cli.await_line("a", "new");
+    // As it is for a moment: executed and on record, the earlier log still in place.
+    let (log, aside) = (cli.task_file("a", "log"), cli.task_file("a", "log.next"));
+    fs::rename(&log, &aside).unwrap();
+    fs::write(&log, "old\n").unwrap();
+    fs::write(cli.task_file("a", "task.prev.json"), earlier).unwrap();
+    assert_eq!(logs(&cli, json!({ "id": "a" }))["lines"], json!(["new"]));
+    // A moment later.
+    fs::rename(&aside, &log).unwrap();
+    assert_eq!(logs(&cli, json!({ "id": "a" }))["lines"], json!(["new"]));
+}

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Cli, Stream, eventually, lines, pid_of, script, text, types, with, work};
 use crate::processes;
+use crate::times::await_times;
 
 fn follow(cli: &Cli, command: &str, request: Value) -> Stream {
     cli.run(command)
@@ -98,15 +99,13 @@ fn what_is_stored_of_several_tasks_is_told_in_the_order_of_time() {
     let (one, two) = (cli.file("one"), cli.file("two"));
     cli.start(work("a", ["print", "1", "wait-file", &two, "print", "3"]));
     cli.await_line("a", "1");
-    // A task of its own, so that the clock has moved on.
-    let clock = |name: &str| cli.start_and_wait(work(name, ["sleep", "250"]));
-    clock("x");
+    await_times(&cli, "a");
     cli.start(work("b", ["print", "2", "wait-file", &one, "print", "4"]));
     cli.await_line("b", "2");
-    clock("x");
+    await_times(&cli, "b");
     cli.touch("two");
     cli.wait("a");
-    clock("x");
+    cli.await_no_supervisor("a");
     cli.touch("one");
     cli.wait("b");
     let request = json!({ "ids": ["b", "a"] });

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cli, lines, text, types, with, work};
+use crate::harness::{Cli, eventually, lines, text, types, with, work};
 
 fn logs(cli: &Cli, request: Value) -> Value {
     let request = with(json!({ "id": "a" }), request);
@@ -10,8 +10,18 @@ fn logs(cli: &Cli, request: Value) -> Value {
     call.flags(["--output", "inline"]).ok()
 }
 
-fn let_pass(cli: &Cli, ms: &str) {
-    cli.start_and_wait(work("clock", ["sleep", ms]));
+/// Waits until it is noted when what a running task has written so far was written. On a busy
+/// machine that may take much longer than a tenth of a second.
+pub fn await_times(cli: &Cli, id: &str) {
+    let is_noted = || {
+        let timeline = std::fs::read(cli.task_file(id, "timeline")).ok()?;
+        let (words, _torn) = timeline.as_chunks::<8>();
+        let (_time, lengths) = words.as_chunks::<3>().0.last()?.split_first()?;
+        let length = |name| std::fs::metadata(cli.task_file(id, name)).map_or(0, |it| it.len());
+        let lengths = [lengths[0], lengths[1]].map(u64::from_le_bytes);
+        (lengths == [length("log"), length("log.stderr")]).then_some(())
+    };
+    eventually(is_noted, "the time is noted");
 }
 
 /// The time by another task's record.
@@ -60,7 +70,7 @@ fn paused(cli: &Cli, separate: bool) -> Vec<String> {
         (err, "e2", ""),
     ] {
         cli.await_line(log, line);
-        let_pass(cli, "250");
+        await_times(cli, "a");
         moments.push(now(cli));
         if !next.is_empty() {
             cli.touch(next);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cursors::check_cursors;
 use super::select::{Filter, select};
 use super::{Moment, Request, Selection, invalid};
 use crate::error::Result;
@@ -268,39 +269,4 @@ fn refuse_zero(field: &str, value: Option<usize>) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// A cursor is of one task.
-pub(super) fn check_cursors(
-    selection: &Selection,
-    cursor: Option<&String>,
-    cursors: Option<&BTreeMap<TaskId, String>>,
-) -> Result<()> {
-    if cursor.is_some() && !matches!(selection, Selection::One(_)) {
-        return Err(invalid(
-            "cursor",
-            "a cursor is of one task",
-            "Give cursors, an object from id to cursor.",
-        ));
-    }
-    if cursor.is_some() && cursors.is_some() {
-        return Err(invalid(
-            "cursors",
-            "`cursor` and `cursors` exclude each other",
-            "Give one of the two.",
-        ));
-    }
-    let named = |id: &TaskId| match selection {
-        Selection::One(one) => one == id,
-        Selection::Many(ids) => ids.contains(id),
-        Selection::Matching(_) | Selection::All => true,
-    };
-    match cursors.into_iter().flatten().find(|(id, _)| !named(id)) {
-        Some((id, _)) => Err(invalid(
-            "cursors",
-            format!("it names {id}, which is not asked for"),
-            "Name only tasks that the stream is about.",
-        )),
-        None => Ok(()),
-    }
 }

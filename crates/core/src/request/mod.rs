@@ -5,6 +5,7 @@
 //! touching a file is checked here.
 
 mod answer;
+mod cursors;
 mod decode;
 mod log_answer;
 mod logs;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::logs::check_cursors;
+use super::cursors::check_cursors;
 use super::select::{Filter, select};
 use super::{Request, Selection, invalid};
 use crate::error::Result;

@@ -1,5 +1,7 @@
 //! Carrying out what the machine decides, and telling it what has happened.
 
+mod heard;
+
 use std::time::Duration;
 
 use super::detach::release_unused_stack;
@@ -227,96 +229,12 @@ impl<'a> Chores<'a> {
         matches!(self.state, State::Lingering { .. } | State::Clearing { .. })
     }
 
-    /// Ends first: an end that has already happened outranks a wish that arrives with it.
-    fn attend_to(&mut self, heard: Heard) {
-        let waited_for_tree = self.is_waiting_for_tree();
-        let mut gone = false;
-        if heard.child {
-            let (main_exit, nothing_left) = self.reap();
-            gone = nothing_left;
-            if let Some(exit) = main_exit {
-                self.main = None;
-                let alone = gone || self.tree.is_gone();
-                self.happen(Event::MainEnded {
-                    exit: Some(exit),
-                    alone,
-                });
-            }
-        }
-        if self.has_foreign_main_ended() {
-            self.main = None;
-            let alone = self.tree.is_gone();
-            self.happen(Event::MainEnded { exit: None, alone });
-        }
-        if waited_for_tree && (gone || self.tree.is_gone()) {
-            self.happen(Event::TreeGone);
-        }
-        if heard.wish {
-            let wish = self.read_wish();
-            self.happen(wish);
-        }
-        if self.grace.has_passed() {
-            self.grace = Deadline::NEVER;
-            self.happen(Event::GraceOver);
-        }
-        if let Some(reason) = self.limits.reached(self.ledger) {
-            self.happen(Event::Limit(reason));
-        }
-        if self.next_run.has_passed() {
-            self.next_run = Deadline::NEVER;
-            self.happen(Event::DelayOver);
-        }
-        self.sweep_if_due();
-    }
-
-    /// A main process that is not our child ends without a word to us.
-    fn has_foreign_main_ended(&self) -> bool {
-        self.tree.is_foreign() && self.main.is_some_and(|main| !process::is_alive(&main))
-    }
-
     fn sweep_if_due(&mut self) {
         if let Some((at, pause)) = self.sweep
             && at.has_passed()
         {
             self.tree.kill();
             self.sweep = Some((Deadline::after(pause), (pause * 2).min(LONGEST_PAUSE)));
-        }
-    }
-
-    /// What `want.json` says, if it is news for this run; else SIGTERM means what it always means.
-    fn read_wish(&mut self) -> Event {
-        let facts = &mut self.ledger.record.facts;
-        let news = self
-            .ledger
-            .dir
-            .read_want()
-            .filter(|want| want.is_for(facts) && want.seq > facts.wish_done);
-        match news {
-            Some(want) => {
-                facts.wish_done = want.seq;
-                match want.verb {
-                    Verb::Stop(stop) => Event::Stop(stop),
-                    Verb::Restart(stop) => Event::Restart(stop),
-                }
-            }
-            None => Event::Stop(self.settings.stop),
-        }
-    }
-
-    /// Takes in every child that has ended; as a subreaper we get those of others too. Returns how
-    /// the main process ended, if it was among them, and whether no child is left.
-    fn reap(&mut self) -> (Exit, bool) {
-        let mut main = None;
-        loop {
-            match process::reap() {
-                Reaped::Ended { pid, exit } if Some(pid) == self.main.map(|main| main.pid) => {
-                    main = Some(exit);
-                }
-                Reaped::Ended { .. } => {}
-                Reaped::StillAlive => return (main, false),
-                // That says all only where every process of the run becomes our child.
-                Reaped::NoChild => return (main, self.tree.is_told_by_kernel()),
-            }
         }
     }
 }

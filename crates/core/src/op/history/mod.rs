@@ -8,9 +8,11 @@
 
 mod give;
 mod last_word;
+mod wanted;
 
 pub(super) use give::Collected;
 use last_word::await_last_word;
+pub(super) use wanted::{Begin, Wanted};
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,58 +20,11 @@ use std::time::{Duration, Instant};
 
 use super::logs::generation_of;
 use crate::client::{find, not_found};
-use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::event::{EventData, Framer, JournalEntry, read_journal};
-use crate::log::{Cursor, LogReader, LogStream, Look, Pattern, Renderer, View};
-use crate::request::StreamChoice;
+use crate::log::{Cursor, LogReader, LogStream, Renderer, View};
 use crate::store::{Condition, Home, Observed, TaskDir, file};
 use crate::task::{Generation, TaskId};
-
-/// Where a history is begun.
-#[derive(Clone, Debug)]
-pub(super) enum Begin {
-    /// With so many of the last lines, and all events.
-    Tail(usize),
-    /// At its start.
-    Start,
-    /// With the first line of the present run.
-    PresentRun,
-    /// Behind a cursor, given in this field of the request.
-    Behind(&'static str, String),
-}
-
-/// What of a history is wanted.
-#[derive(Debug)]
-pub(super) struct Wanted {
-    pub streams: StreamChoice,
-    pub look: Look,
-    pub since: Option<Timestamp>,
-    pub until: Option<Timestamp>,
-    /// Only lines that match.
-    pub pattern: Option<Pattern>,
-    /// At most so many lines; it ends where one more would come.
-    pub most: Option<usize>,
-    /// Whether events are given beside lines.
-    pub events: bool,
-    /// Whether it ends with the terminal event. What is written later, by what a main process left
-    /// behind, is given otherwise.
-    pub ends_with_task: bool,
-}
-
-impl Wanted {
-    /// How lines are read. A pattern is matched against more of a line than is shown.
-    fn reading(&self) -> Look {
-        const SEARCHED: usize = 1 << 20;
-        match self.pattern {
-            Some(_) => Look {
-                max_line_bytes: SEARCHED,
-                ..self.look
-            },
-            None => self.look,
-        }
-    }
-}
 
 /// What was found in the latest round and has not been given.
 #[derive(Debug, Default)]

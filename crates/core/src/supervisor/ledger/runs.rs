@@ -1,0 +1,79 @@
+//! From one run to the next.
+
+use std::io;
+use std::time::Duration;
+
+use nix::fcntl::renameat;
+
+use super::{Growth, Ledger};
+use crate::clock::Timestamp;
+use crate::event::EventData;
+use crate::process;
+use crate::store::{encode_record, file};
+use crate::task::{KillReason, MainExit, RunToken, TaskState};
+
+impl Ledger {
+    /// This run is over and the next begins after a while.
+    pub(crate) fn backing_off(
+        &mut self,
+        exit: Option<MainExit>,
+        reason: Option<KillReason>,
+        delay_ms: u64,
+    ) {
+        self.note_restart(exit, reason, delay_ms);
+        let next_start_at = Timestamp::now().after(Duration::from_millis(delay_ms));
+        self.record.facts.cleared = true;
+        // On a full disk the record says that it runs, until it does.
+        let _ = self.write(TaskState::BackingOff { next_start_at });
+    }
+
+    /// The run that was to begin is left to a successor.
+    pub(crate) fn hand_over(&mut self) {
+        self.begin_next_run();
+        let _ = self.write(TaskState::Starting);
+    }
+
+    /// This run is over and another follows.
+    pub(crate) fn restarting(&mut self, exit: Option<MainExit>) {
+        self.note_restart(exit, Some(KillReason::StopRequested), 0);
+        self.hand_over();
+    }
+
+    fn note_restart(&mut self, exit: Option<MainExit>, reason: Option<KillReason>, delay_ms: u64) {
+        self.with_growth(Growth::run_ended);
+        let (exit_code, signal) = EventData::exit_fields(exit);
+        self.note(EventData::Restarting {
+            run: self.record.facts.run,
+            exit_code,
+            signal,
+            reason,
+            delay_ms,
+        });
+    }
+
+    /// Counts up to the next run; nothing is written yet.
+    pub(crate) fn begin_next_run(&mut self) {
+        let facts = &mut self.record.facts;
+        facts.run += 1;
+        facts.restart_count += 1;
+        facts.run_token = RunToken::generate();
+        if let Ok(boot) = process::boot_id() {
+            facts.boot_id = boot;
+        }
+        facts.cleared = true;
+        facts.state = TaskState::Starting;
+    }
+
+    /// Records that the next run is about to be executed, keeping the record before it so that
+    /// it can be brought back.
+    pub(crate) fn announce_next_run(&mut self) -> io::Result<()> {
+        self.dir.keep_previous(&encode_record(&self.record)?)?;
+        self.begin_next_run();
+        self.write(TaskState::Starting)
+    }
+
+    /// Brings back the record that this start was about to replace. `false`: there is none.
+    pub(crate) fn restore_previous(&self) -> bool {
+        renameat(&self.dir, file::PREVIOUS_RECORD, &self.dir, file::RECORD).is_ok()
+    }
+}
