@@ -9,13 +9,13 @@ use super::execute::{Execution, LogSource, Undo};
 use super::growth::Growth;
 use super::ledger::Ledger;
 use super::limits::RunLimits;
-use super::machine::{Action, Event, Exit, Sequel, Settings, State, StopStep, Then, step};
+use super::machine::{Action, Event, Sequel, Settings, State, StopStep, Then, step};
 use super::policy::Retries;
 use super::signals::{Heard, Signals};
 use super::tree::Tree;
 use crate::clock::Deadline;
-use crate::process::{self, Reaped};
-use crate::store::{Home, Verb};
+use crate::process::{self};
+use crate::store::Home;
 use crate::task::ProcessIdentity;
 
 /// Between two sweeps of SIGKILL: SIGCHLD ends it earlier.

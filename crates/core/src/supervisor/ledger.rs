@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use nix::fcntl::{OFlag, openat, renameat};
+use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
 use super::growth::Growth;
@@ -16,12 +16,8 @@ use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
-use crate::process;
-use crate::store::{EndRecord, TaskDir, encode_record, ended_by_itself, failed, file};
-use crate::task::{
-    FailReason, KillReason, MainExit, ProcessIdentity, RunSpan, RunToken, StopSettings, TaskRecord,
-    TaskState,
-};
+use crate::store::{EndRecord, TaskDir, file};
+use crate::task::{KillReason, ProcessIdentity, RunSpan, StopSettings, TaskRecord, TaskState};
 
 /// The record, the journal, the times of the logs, the preallocated end, and the FIFO that tells
 /// of the end.
