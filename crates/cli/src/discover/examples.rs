@@ -25,7 +25,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 14] = files![
+const FILES: [(&str, &str); 18] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -38,6 +38,10 @@ const FILES: [(&str, &str); 14] = files![
     "stop-one",
     "stop-by-tag",
     "restart-one",
+    "remove-one",
+    "remove-session",
+    "prune-old",
+    "prune-look-first",
     "logs-tail",
     "events-tail",
 ];

@@ -36,10 +36,14 @@ mod list;
 mod logs;
 // What is typed, what is refused, and that a refusal touches nothing.
 mod payload;
+// Tasks that have ended go by age, number and size.
+mod prune;
 // Many callers at the same time.
 mod races;
 // Runs what README.md tells people to type.
 mod readme;
+// All of an ended task is taken away, or nothing.
+mod remove;
 // The next run of the same task.
 mod restart;
 // A log for standard error.

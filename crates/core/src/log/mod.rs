@@ -41,6 +41,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
+use crate::client::not_found;
 use crate::error::Result;
 use crate::store::{Home, TaskDir, file};
 use crate::task::TaskId;
@@ -111,6 +112,8 @@ pub(crate) fn open(
     };
     match opened {
         Ok(fd) => Ok(Some(File::from(fd))),
+        // A task that is removed meanwhile is none, not one without a log.
+        Err(Errno::ENOENT) if !dir.is_same(home.task_dir(id)?.as_ref()) => Err(not_found(id)),
         Err(Errno::ENOENT) => Ok(None),
         Err(errno) => Err(home.error("read", &public, errno)),
     }

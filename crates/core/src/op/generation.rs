@@ -156,7 +156,7 @@ impl New<'_> {
         let _ = match previous {
             // Written again as it was, where it has been replaced at all.
             Some(previous) => self.dir.restore(previous).map_err(|_| ()),
-            None => remove_task(self.home, self.id).map_err(|_| ()),
+            None => remove_task(self.home, self.id).map(|_| ()).map_err(|_| ()),
         };
     }
 

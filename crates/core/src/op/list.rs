@@ -97,6 +97,11 @@ fn matches(task: &Task, request: &List, workdir: Option<&Path>) -> bool {
             .is_none_or(|session| task.parent_session_id.as_ref() == Some(session))
 }
 
+/// Whether a task is one of those that a filter without `workdir` means.
+pub(super) fn is_listed(task: &Task, filter: &List) -> bool {
+    matches(task, filter, None)
+}
+
 /// Whether a task is one of those that a selection means.
 pub(super) fn is_selected(task: &Task, selection: &Selection) -> bool {
     match selection {

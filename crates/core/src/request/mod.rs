@@ -9,6 +9,7 @@ mod decode;
 mod log_answer;
 mod logs;
 mod moment;
+mod remove;
 mod restart;
 mod select;
 mod shape;
@@ -26,6 +27,7 @@ pub use log_answer::{
 };
 pub use logs::{Events, Logs, StreamChoice};
 pub use moment::Moment;
+pub use remove::{Prune, PruneAnswer, PruneFailure, Remove, RemoveAnswer};
 pub use restart::Restart;
 pub use select::{List, Selection, Status, Stop};
 pub use shape::OneOrMany;
