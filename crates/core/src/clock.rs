@@ -39,6 +39,11 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis))
     }
 
+    /// So long after this moment.
+    pub(crate) fn after_ms(self, millis: u64) -> Self {
+        Self(self.0.saturating_add_unsigned(millis))
+    }
+
     /// From milliseconds since 1970-01-01T00:00:00Z.
     pub(crate) fn from_millis(millis: i64) -> Self {
         Self(millis)

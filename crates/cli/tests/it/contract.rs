@@ -163,6 +163,8 @@ struct Task {
     stderr: Option<String>,
     #[serde(deserialize_with = "nullable")]
     limits: Option<Limits>,
+    #[serde(deserialize_with = "nullable")]
+    ttl_ms: Option<u64>,
     supervised: bool,
 }
 

@@ -206,3 +206,79 @@ fn of_two_at_once_each_task_is_removed_by_one() {
     assert_eq!((removed.len(), all), (201, 201));
     assert_eq!(cli.list(json!({})), [""; 0]);
 }
+
+/// A task that has ended, and goes by itself so many milliseconds later.
+fn ended_with_ttl(cli: &Cli, id: &str, ttl_ms: u64) {
+    cli.start_and_wait(with(work(id, []), json!({ "ttl_ms": ttl_ms })));
+    cli.await_no_supervisor(id);
+}
+
+fn marks(cli: &Cli) -> usize {
+    fs::read_dir(cli.home().join("ttl")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn a_start_removes_what_has_had_its_time() {
+    let cli = Cli::new();
+    ended_with_ttl(&cli, "soon", 1);
+    ended_with_ttl(&cli, "late", 3_600_000);
+    assert_eq!(cli.task("late")["ttl_ms"], 3_600_000);
+    cli.start_and_wait(work("b", []));
+    assert_eq!(cli.list(json!({})), ["b", "late"]);
+    assert_eq!(cli.task("b")["ttl_ms"], Value::Null);
+    assert_eq!(marks(&cli), 1);
+}
+
+#[test]
+fn time_counts_from_the_end() {
+    let cli = Cli::new();
+    cli.start(with(work("a", ["hang"]), json!({ "ttl_ms": 1 })));
+    cli.start_and_wait(work("b", []));
+    assert_eq!(cli.list(json!({})), ["b", "a"]);
+    cli.run("restart").text("a").ok();
+    cli.stop("a");
+    cli.start_and_wait(work("c", []));
+    assert_eq!(cli.list(json!({})), ["c", "b"]);
+    assert_eq!(marks(&cli), 0);
+}
+
+#[test]
+fn remove_and_prune_remove_it_too() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("other", []));
+    ended_with_ttl(&cli, "a", 1);
+    let dry = prune(&cli, json!({ "keep": 100, "dry_run": true }));
+    assert_eq!(dry["removed"], json!(["a"]));
+    let answer = prune(&cli, json!({ "keep": 100 }));
+    assert_eq!(
+        (&answer["removed"], &answer["kept"]),
+        (&json!(["a"]), &json!(1))
+    );
+    ended_with_ttl(&cli, "a", 1);
+    // Not of its filter, but due.
+    assert_eq!(prune(&cli, json!({ "keep": 0, "tag": "x" }))["total"], 0);
+    assert_eq!(cli.list(json!({})), ["other"]);
+    ended_with_ttl(&cli, "a", 1);
+    cli.run("remove").text("other").ok();
+    assert_eq!(cli.list(json!({})), [""; 0]);
+    assert_eq!(marks(&cli), 0);
+}
+
+#[test]
+fn a_task_that_was_started_anew_has_the_time_of_its_last_start() {
+    let cli = Cli::new();
+    ended_with_ttl(&cli, "a", 3_600_000);
+    cli.start_and_wait(work("a", []));
+    cli.edit_record("a", |record| record["spec"]["ttl_ms"] = Value::Null);
+    ended_with_ttl(&cli, "b", 3_600_000);
+    ended_with_ttl(&cli, "b", 1);
+    cli.start_and_wait(work("c", []));
+    assert_eq!(cli.list(json!({})), ["c", "a"]);
+}
+
+#[test]
+fn without_a_time_nothing_is_kept_of_times() {
+    let cli = Cli::new();
+    ended(&cli, 1);
+    assert!(!cli.home().join("ttl").exists());
+}

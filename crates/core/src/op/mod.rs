@@ -4,6 +4,7 @@ mod await_line;
 mod batch;
 mod doctor;
 mod events;
+mod expire;
 mod follow;
 mod generation;
 mod history;

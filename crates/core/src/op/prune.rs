@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::expire::{due, expire};
 use super::list::is_listed;
 use super::remove::remove_if_idle;
 use crate::client::Client;
@@ -45,6 +46,7 @@ pub fn prune(client: &Client, request: &Prune) -> Result<PruneAnswer> {
     if !request.dry_run {
         sweep_trash(&home);
         sweep_unfinished(&home, &found.without_record);
+        expire(&home, usize::MAX);
     }
     answer.total = answer.removed.len() + answer.failed.len() + answer.kept;
     Ok(answer)
@@ -78,6 +80,8 @@ impl PruneAnswer {
 struct Ended {
     id: TaskId,
     at: Timestamp,
+    /// When it is to go by itself.
+    due: Option<Timestamp>,
     /// The very run that was looked at; `None` where the record is damaged.
     run: Option<(Generation, u32)>,
 }
@@ -87,18 +91,14 @@ impl Ended {
         Self {
             id: observed.id.clone(),
             at: ended_at(home, observed),
-            run: run_of(observed),
+            due: due(home, observed),
+            run: observed.run(),
         }
     }
 
     fn is_still(&self, now: &Observed) -> bool {
-        self.run == run_of(now)
+        self.run == now.run()
     }
-}
-
-fn run_of(observed: &Observed) -> Option<(Generation, u32)> {
-    let facts = observed.record().ok().map(|record| &record.facts)?;
-    Some((facts.generation.clone(), facts.run))
 }
 
 /// What is there.
@@ -127,13 +127,15 @@ fn find_ended(home: &Home, filter: &List) -> Result<Found> {
 
 /// Those that are to go, the one that ended first first, and how many stay.
 ///
-/// Each criterion takes those that ended before some moment, so what any of them asks for is what
-/// the greediest does.
-fn choose(home: &Home, request: &Prune, mut ended: Vec<Ended>) -> (Vec<Ended>, usize) {
+/// Those whose own time is over go in any case. Each criterion takes those that ended before some
+/// moment, so what any of them asks for is what the greediest does.
+fn choose(home: &Home, request: &Prune, ended: Vec<Ended>) -> (Vec<Ended>, usize) {
+    let now = Timestamp::now();
+    let is_over = |task: &Ended| task.due.is_some_and(|due| due <= now);
+    let (over, mut ended): (Vec<_>, Vec<_>) = ended.into_iter().partition(is_over);
     ended.sort_unstable_by(|a, b| (Reverse(a.at), &a.id).cmp(&(Reverse(b.at), &b.id)));
     let mut kept = request.keep.unwrap_or(usize::MAX).min(ended.len());
     if let Some(age) = request.older_than_ms {
-        let now = Timestamp::now();
         let is_young = |task: &Ended| now.millis_since(task.at) <= age;
         kept = kept.min(ended.iter().take_while(|task| is_young(task)).count());
     }
@@ -147,6 +149,7 @@ fn choose(home: &Home, request: &Prune, mut ended: Vec<Ended>) -> (Vec<Ended>, u
         kept = ended[..kept].iter().take_while(fits).count();
     }
     let mut surplus = ended.split_off(kept);
-    surplus.reverse();
+    surplus.extend(over);
+    surplus.sort_unstable_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
     (surplus, kept)
 }

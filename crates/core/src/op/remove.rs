@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::expire::expire;
 use super::in_parallel;
 use super::list::selected;
 use super::settle::{Settled, await_unsupervised};
@@ -84,6 +85,7 @@ pub fn remove_many(
 fn clear_away(client: &Client) {
     if let Ok(Some(home)) = client.existing_home() {
         sweep_trash(&home);
+        expire(&home, usize::MAX);
     }
 }
 

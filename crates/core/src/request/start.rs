@@ -56,6 +56,10 @@ pub struct Start {
     /// How much it may use; 268435456 bytes of each log when left out.
     #[serde(default, deserialize_with = "object_or_null")]
     pub limits: Option<Limits>,
+    /// So many milliseconds after its end its record and its logs are removed, by the next command
+    /// that comes by; never when left out.
+    #[serde(alias = "ttlMs")]
+    pub ttl_ms: Option<u64>,
     /// What happens when the id's task is running; `error` when left out.
     #[serde(alias = "ifRunning")]
     pub if_running: Option<IfRunning>,
@@ -221,6 +225,7 @@ impl Start {
             leftovers: self.leftovers.unwrap_or_default(),
             stderr: self.stderr.unwrap_or_default(),
             limits: self.limits.unwrap_or_default(),
+            ttl_ms: self.ttl_ms,
         })
     }
 }

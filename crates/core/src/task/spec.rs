@@ -40,6 +40,9 @@ pub struct TaskSpec {
     /// How much it may use.
     #[serde(default)]
     pub limits: Limits,
+    /// How long after its end it is to be removed; `None` for never.
+    #[serde(default)]
+    pub ttl_ms: Option<u64>,
 }
 
 /// What is executed.

@@ -79,6 +79,8 @@ pub struct Task {
     pub stderr: Option<Stderr>,
     /// How much it may use.
     pub limits: Option<Limits>,
+    /// How many milliseconds after its end it is removed; `null` for never.
+    pub ttl_ms: Option<u64>,
     /// Whether a living supervisor watches it.
     pub supervised: bool,
 }
@@ -130,6 +132,7 @@ impl Task {
             leftovers: None,
             stderr: None,
             limits: None,
+            ttl_ms: None,
             supervised: false,
         }
     }
@@ -163,6 +166,7 @@ impl Task {
         self.stderr_log_path =
             (spec.stderr == Stderr::Separate).then(|| self.log_path.with_extension("stderr.log"));
         self.limits = Some(spec.limits);
+        self.ttl_ms = spec.ttl_ms;
     }
 
     fn tell_facts(&mut self, facts: &Facts) {
