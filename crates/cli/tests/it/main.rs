@@ -42,6 +42,8 @@ mod prune;
 mod races;
 // Runs what README.md tells people to type.
 mod readme;
+// What the processes of a task use.
+mod resources;
 // All of an ended task is taken away, or nothing.
 mod remove;
 // The next run of the same task.

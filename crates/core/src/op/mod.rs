@@ -12,6 +12,7 @@ mod list;
 mod logs;
 mod prune;
 mod remove;
+mod resources;
 mod restart;
 mod settle;
 mod start;

@@ -15,4 +15,4 @@ pub use record::{
 pub use signal::SignalNumber;
 pub use spec::{EnvVars, Leftovers, Limits, Program, Stderr, StopSettings, TaskSpec};
 pub use status::{FailReason, Health, KillReason, Reason, TaskStatus};
-pub use view::Task;
+pub use view::{Resources, Task};
