@@ -10,6 +10,8 @@ pub(crate) enum Command {
     Wait,
     Stop,
     Restart,
+    Remove,
+    Prune,
     Logs,
     Events,
     Doctor,
@@ -81,13 +83,15 @@ use Flag as F;
 
 impl Command {
     /// In the order of a first acquaintance.
-    pub(crate) const ALL: [Command; 14] = [
+    pub(crate) const ALL: [Command; 16] = [
         Self::Start,
         Self::Status,
         Self::List,
         Self::Wait,
         Self::Stop,
         Self::Restart,
+        Self::Remove,
+        Self::Prune,
         Self::Logs,
         Self::Events,
         Self::Doctor,
@@ -107,6 +111,8 @@ impl Command {
             Self::Wait => "wait",
             Self::Stop => "stop",
             Self::Restart => "restart",
+            Self::Remove => "remove",
+            Self::Prune => "prune",
             Self::Logs => "logs",
             Self::Events => "events",
             Self::Doctor => "doctor",
@@ -127,6 +133,8 @@ impl Command {
             Self::Wait => "Wait until tasks have ended, or have written a line",
             Self::Stop => "End a task, every process of it, and answer when it is so",
             Self::Restart => "Run a task's command again under the same id",
+            Self::Remove => "Delete the record and the logs of a task that has ended",
+            Self::Prune => "Delete tasks that have ended by age, number or size",
             Self::Logs => "Show what a task wrote: its end, both ends, what is new, what matches",
             Self::Events => "Show what happened to tasks, their log lines among it",
             Self::Doctor => "Check what this host and the home folder can do",
@@ -146,7 +154,7 @@ impl Command {
             Self::Wait => &[F::Wait, F::Timeout, F::ExitCode, F::Output],
             // It waits anyway; whoever says so is not wrong.
             Self::Stop => &[F::Wait, F::Timeout, F::Concurrency, F::Output],
-            Self::Restart => &[F::Timeout, F::Concurrency, F::Output],
+            Self::Restart | Self::Remove => &[F::Timeout, F::Concurrency, F::Output],
             Self::Logs | Self::Events => &[F::Output, F::Stream, F::Follow, F::Timeout],
             _ => &[F::Output, F::Timeout],
         }
@@ -155,10 +163,14 @@ impl Command {
     /// What its payload may be.
     pub(crate) fn payload(self) -> PayloadKind {
         match self {
-            Self::Start | Self::List => PayloadKind::Object,
-            Self::Status | Self::Wait | Self::Stop | Self::Restart | Self::Logs | Self::Events => {
-                PayloadKind::Named("id")
-            }
+            Self::Start | Self::List | Self::Prune => PayloadKind::Object,
+            Self::Status
+            | Self::Wait
+            | Self::Stop
+            | Self::Restart
+            | Self::Remove
+            | Self::Logs
+            | Self::Events => PayloadKind::Named("id"),
             Self::SchemaShow | Self::ExamplesShow => PayloadKind::Named("name"),
             Self::Doctor | Self::Capabilities | Self::SchemaList | Self::ExamplesList => {
                 PayloadKind::Empty
@@ -168,7 +180,10 @@ impl Command {
 
     /// Whether its payload may be an array.
     pub(crate) fn takes_batch(self) -> bool {
-        matches!(self, Self::Start | Self::Stop | Self::Restart)
+        matches!(
+            self,
+            Self::Start | Self::Stop | Self::Restart | Self::Remove
+        )
     }
 
     /// Finds the command that the first words name; also how many words that took.

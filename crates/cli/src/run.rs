@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
-use background_tasks_core::op::{self, Follow, StartOptions, StopReply};
+use background_tasks_core::op::{self, Follow, RemoveReply, StartOptions, StopReply};
 use background_tasks_core::request::{self, BatchAnswer, WaitAnswer};
 use background_tasks_core::task::Task;
 use background_tasks_core::{Client, Result, allow_many_descriptors};
@@ -78,6 +78,8 @@ impl Call {
             Command::Wait => self.wait(&payload.one()?),
             Command::Stop => self.stop(&payload),
             Command::Restart => self.restart(&payload),
+            Command::Remove => self.remove(&payload),
+            Command::Prune => self.prune(&payload.one()?),
             Command::Logs => self.logs(&payload.one()?),
             Command::Events => self.events(&payload.one()?),
             Command::Doctor => Ok(self.answer(&op::doctor(&client()?), 0)),
@@ -186,6 +188,29 @@ impl Call {
                 flags.deadline(),
             ))),
         }
+    }
+
+    fn remove(self, payload: &Payload) -> Result<u8> {
+        let (client, flags) = (client()?, self.flags);
+        match payload.one_or_batch()? {
+            OneOrBatch::One(request) => Ok(
+                match op::remove(&client, &request, flags.concurrency, flags.deadline())? {
+                    RemoveReply::One(answer) => self.answer(&answer, 0),
+                    RemoveReply::Batch(answer) => self.batch(&answer),
+                },
+            ),
+            OneOrBatch::Batch(requests) => Ok(self.batch(&op::remove_many(
+                &client,
+                requests,
+                flags.concurrency,
+                flags.deadline(),
+            ))),
+        }
+    }
+
+    fn prune(self, request: &request::Prune) -> Result<u8> {
+        let answer = op::prune(&client()?, request)?;
+        Ok(self.answer(&answer, u8::from(!answer.failed.is_empty())))
     }
 
     fn logs(self, request: &request::Logs) -> Result<u8> {

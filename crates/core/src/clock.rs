@@ -39,10 +39,9 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis))
     }
 
-    /// So long after this moment.
-    pub(crate) fn after(self, duration: Duration) -> Self {
-        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_add(millis))
+    /// So many milliseconds after this moment.
+    pub(crate) fn after_ms(self, millis: u64) -> Self {
+        Self(self.0.saturating_add_unsigned(millis))
     }
 
     /// From milliseconds since 1970-01-01T00:00:00Z.

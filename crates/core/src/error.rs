@@ -129,6 +129,14 @@ pub enum Error {
         /// Where it stands.
         status: TaskStatus,
     },
+    /// Only a task that has ended can be removed.
+    #[error("task {id} is still {}", status.as_str())]
+    NotEnded {
+        /// The task.
+        id: TaskId,
+        /// Where it stands.
+        status: TaskStatus,
+    },
     /// The task has ended, or ended before it got where the caller wanted it.
     #[error("{message}")]
     TaskNotRunning {

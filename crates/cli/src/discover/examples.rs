@@ -25,7 +25,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 21] = files![
+const FILES: [(&str, &str); 25] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -40,6 +40,10 @@ const FILES: [(&str, &str); 21] = files![
     "stop-one",
     "stop-by-tag",
     "restart-one",
+    "remove-one",
+    "remove-session",
+    "prune-old",
+    "prune-look-first",
     "logs-tail",
     "logs-head-and-tail",
     "logs-grep",

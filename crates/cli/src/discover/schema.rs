@@ -1,10 +1,10 @@
 //! `schema`: JSON Schema 2020-12 from the very types that decode payloads and encode answers.
 
 use background_tasks_core::Result;
-use background_tasks_core::op::{DoctorAnswer, StopReply};
+use background_tasks_core::op::{DoctorAnswer, RemoveReply, StopReply};
 use background_tasks_core::request::{
-    self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, Request, StartAnswer, TaskAnswer,
-    WaitAnswer, invalid,
+    self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, PruneAnswer, Request, StartAnswer,
+    TaskAnswer, WaitAnswer, invalid,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
@@ -60,13 +60,15 @@ pub(crate) struct SchemaAnswer {
 }
 
 /// The commands whose payload and answer are described by types.
-const DESCRIBED: [Command; 9] = [
+const DESCRIBED: [Command; 11] = [
     Command::Start,
     Command::Status,
     Command::List,
     Command::Wait,
     Command::Stop,
     Command::Restart,
+    Command::Remove,
+    Command::Prune,
     Command::Logs,
     Command::Events,
     Command::Doctor,
@@ -123,6 +125,8 @@ fn input_schema(command: Command) -> Schema {
         Command::Wait => decoded::<request::Wait>(),
         Command::Stop => decoded::<request::Stop>(),
         Command::Restart => decoded::<request::Restart>(),
+        Command::Remove => decoded::<request::Remove>(),
+        Command::Prune => decoded::<request::Prune>(),
         Command::Logs => decoded::<request::Logs>(),
         Command::Events => decoded::<request::Events>(),
         _ => schemars::json_schema!({ "type": "object", "additionalProperties": false }),
@@ -137,6 +141,8 @@ fn output_schema(command: Command) -> Schema {
         Command::Wait => encoded::<WaitAnswer>(),
         Command::Stop => encoded::<StopReply>(),
         Command::Restart => encoded::<OneOrBatch<TaskAnswer>>(),
+        Command::Remove => encoded::<RemoveReply>(),
+        Command::Prune => encoded::<PruneAnswer>(),
         Command::Logs => encoded::<LogsReply>(),
         Command::Events => encoded::<EventsAnswer>(),
         _ => encoded::<DoctorAnswer>(),

@@ -171,7 +171,47 @@ struct Task {
     timeout_ms: Option<u64>,
     #[serde(deserialize_with = "nullable")]
     idle_timeout_ms: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    ttl_ms: Option<u64>,
     supervised: bool,
+    /// Only where it was asked for, and then `null` or not.
+    resources: Option<Resources>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Resources {
+    cpu_ms: u64,
+    memory_bytes: u64,
+    processes: usize,
+    #[serde(deserialize_with = "nullable")]
+    ports: Option<Vec<u16>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Removed {
+    task_id: String,
+    removed: bool,
+    freed_bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pruned {
+    removed: Vec<String>,
+    total: usize,
+    freed_bytes: u64,
+    kept: usize,
+    dry_run: bool,
+    failed: Vec<NotPruned>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NotPruned {
+    id: String,
+    error: Problem<AnyDetails>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -591,6 +631,32 @@ fn answers_about_many_tasks() {
         &[],
     );
     assert_eq!(failed.results[0].target.id, None);
+}
+
+#[test]
+fn answers_about_what_tasks_use() {
+    let cli = Cli::new();
+    cli.start(work("a", ["hang"]));
+    let asked = json!({ "id": "a", "resources": true });
+    let status: OneTask = answer(&cli, "status", asked, &[]);
+    assert_eq!(status.task.resources.unwrap().processes, 1);
+    let page: Listed = answer(&cli, "list", json!({ "resources": true }), &[]);
+    assert!(page.tasks[0].resources.as_ref().unwrap().ports.is_some());
+}
+
+#[test]
+fn answers_about_tasks_that_are_taken_away() {
+    let cli = Cli::new();
+    for id in ["a", "b", "c"] {
+        cli.start_and_wait(work(id, []));
+        cli.await_no_supervisor(id);
+    }
+    let one: Removed = answer(&cli, "remove", json!({ "id": "a" }), &[]);
+    assert!(one.removed && one.task_id == "a" && one.freed_bytes > 0);
+    let many: Batch<Removed> = answer(&cli, "remove", json!(["b", "nope"]), &[]);
+    assert_eq!(many.outcome, Outcome::PartialFailure);
+    let pruned: Pruned = answer(&cli, "prune", json!({ "keep": 0 }), &[]);
+    assert_eq!((pruned.removed, pruned.total), (vec!["c".to_owned()], 1));
 }
 
 #[test]

@@ -40,12 +40,18 @@ mod list;
 mod logs;
 // What is typed, what is refused, and that a refusal touches nothing.
 mod payload;
+// Tasks that have ended go by age, number and size.
+mod prune;
 // Many callers at the same time.
 mod races;
 // Runs what README.md tells people to type.
 mod readme;
 // A reader that is killed again and again.
 mod resume;
+// What the processes of a task use.
+mod resources;
+// All of an ended task is taken away, or nothing.
+mod remove;
 // The next run of the same task.
 mod policy;
 mod restart;

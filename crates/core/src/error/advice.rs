@@ -34,7 +34,9 @@ impl Error {
         match self {
             Self::CommandInput { .. } => ErrorKind::CommandInputError,
             Self::TaskNotFound { .. } | Self::NoneMatches => ErrorKind::TaskNotFound,
-            Self::TaskAlreadyRunning { .. } => ErrorKind::TaskAlreadyRunning,
+            Self::TaskAlreadyRunning { .. } | Self::NotEnded { .. } => {
+                ErrorKind::TaskAlreadyRunning
+            }
             Self::TaskWaitTimedOut { .. } => ErrorKind::TaskWaitTimedOut,
             Self::TaskNotRunning { .. } => ErrorKind::TaskNotRunning,
             Self::SpawnFailed { .. } => ErrorKind::SpawnFailed,
@@ -74,6 +76,9 @@ impl Error {
             Self::TaskAlreadyRunning { id, .. } => format!(
                 "Stop it first, choose another id, or start with \"if_running\": \"reuse\" or \"restart\"; status {id} shows it."
             ),
+            Self::NotEnded { .. } => {
+                "Stop it first: only tasks that have ended can be removed.".to_owned()
+            }
             Self::TaskWaitTimedOut { hint, .. } | Self::TaskNotRunning { hint, .. } => {
                 (*hint).to_owned()
             }
@@ -93,7 +98,7 @@ impl Error {
             | Self::TaskWaitTimedOut { details, .. }
             | Self::TaskNotRunning { details, .. } => details.clone(),
             Self::TaskNotFound { id } => object(json!({ "id": id })),
-            Self::TaskAlreadyRunning { id, status } => {
+            Self::TaskAlreadyRunning { id, status } | Self::NotEnded { id, status } => {
                 object(json!({ "id": id, "status": status }))
             }
             Self::SpawnFailed {

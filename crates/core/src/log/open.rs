@@ -11,6 +11,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
 use super::LogStream;
+use crate::client::not_found;
 use crate::error::Result;
 use crate::store::{Home, TaskDir};
 use crate::task::{Generation, Stderr, TaskId, TaskState};
@@ -46,6 +47,8 @@ pub(crate) fn open(
     };
     match opened {
         Ok(fd) => Ok(Some(File::from(fd))),
+        // A task that is removed meanwhile is none, not one without a log.
+        Err(Errno::ENOENT) if !dir.is_same(home.task_dir(id)?.as_ref()) => Err(not_found(id)),
         Err(Errno::ENOENT) => Ok(None),
         Err(errno) => Err(home.error("read", &public, errno)),
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result, SpawnStep};
 use crate::process;
 use crate::request::invalid;
 use crate::store::{
-    FORMAT_VERSION, Home, ShortLock, TASKS, TaskDir, file, first_marked, is_regular,
+    FORMAT_VERSION, Home, ShortLock, TASKS, TaskDir, file, first_marked, is_regular, mark_ttl,
     observe_settled, remove_task, stat,
 };
 use crate::supervisor::{Errand, Launch, LaunchTask, Pending};
@@ -120,6 +120,9 @@ impl New<'_> {
     fn prepare(&self, record: &TaskRecord, previous: Option<&[u8]>) -> Result<Pending> {
         let name = format!("{TASKS}/{}/{}", self.id, file::RECORD);
         let write_error = |error| self.home.error("write", &name, error);
+        if let Some(ttl) = record.spec.ttl_ms {
+            mark_ttl(self.home, self.id, record.facts.created_at.after_ms(ttl))?;
+        }
         if let Some(previous) = previous {
             self.dir.keep_previous(previous).map_err(write_error)?;
         }
@@ -156,7 +159,7 @@ impl New<'_> {
         let _ = match previous {
             // Written again as it was, where it has been replaced at all.
             Some(previous) => self.dir.restore(previous).map_err(|_| ()),
-            None => remove_task(self.home, self.id).map_err(|_| ()),
+            None => remove_task(self.home, self.id).map(|_| ()).map_err(|_| ()),
         };
     }
 

@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::path::Path;
 
+use super::resources::resources;
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::request::{List, ListAnswer, Selection};
-use crate::store::{Home, observe_among_others};
+use crate::store::{Home, observe, observe_among_others};
 use crate::task::{Task, TaskId};
 
 /// Shows the tasks that match.
@@ -31,6 +32,13 @@ pub fn list(client: &Client, request: &List) -> Result<ListAnswer> {
     let limit = request.limit.unwrap_or(List::DEFAULT_LIMIT);
     let has_more = tasks.len() > limit;
     tasks.truncate(limit);
+    if request.resources {
+        // Only of this page: it takes several looks at each process.
+        for task in &mut tasks {
+            let observed = observe(&home, &task.id)?;
+            task.resources = Some(observed.as_ref().and_then(resources));
+        }
+    }
     let next = tasks.last().filter(|_| has_more).map(|last| {
         let moment = last.created_at.map(|at| at.to_string()).unwrap_or_default();
         format!("{moment}/{}", last.id)
@@ -95,6 +103,11 @@ fn matches(task: &Task, request: &List, workdir: Option<&Path>) -> bool {
             .parent_session_id
             .as_ref()
             .is_none_or(|session| task.parent_session_id.as_ref() == Some(session))
+}
+
+/// Whether a task is one of those that a filter without `workdir` means.
+pub(super) fn is_listed(task: &Task, filter: &List) -> bool {
+    matches(task, filter, None)
 }
 
 /// Whether a task is one of those that a selection means.

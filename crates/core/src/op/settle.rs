@@ -60,10 +60,25 @@ impl<'a> Settled<'a> {
         }
     }
 
+    /// The same for a chore that has time: `None` while others change the task.
+    pub(super) fn take_if_free(home: &'a Home, id: &'a TaskId) -> Result<Option<Self>> {
+        match ShortLock::try_take(home, id)? {
+            Some(lock) => {
+                let task = Self::under(home, id, lock)?;
+                let is_free = successor(home, id, &task.dir)? == Holder::Nobody;
+                Ok(is_free.then_some(task))
+            }
+            None => Ok(None),
+        }
+    }
+
     fn take_at_once(home: &'a Home, id: &'a TaskId, deadline: Deadline) -> Result<Self> {
         // Asked first without the lock, so that a wrong id leaves no lock file behind.
         home.task_dir(id)?.ok_or_else(|| not_found(id))?;
-        let lock = ShortLock::take(home, id, deadline)?;
+        Self::under(home, id, ShortLock::take(home, id, deadline)?)
+    }
+
+    fn under(home: &'a Home, id: &'a TaskId, lock: ShortLock) -> Result<Self> {
         let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
         let observed = observe_settled(home, id, &lock)?.ok_or_else(|| not_found(id))?;
         if observed.is_newer() {
@@ -129,7 +144,11 @@ impl<'a> Settled<'a> {
     /// Whether processes of the task are alive that nobody looks after.
     pub(super) fn has_strays(&self) -> bool {
         let marked = |record: &TaskRecord| {
-            !record.facts.cleared && first_marked(&record.facts.run_token).is_some()
+            let facts = &record.facts;
+            // Nothing outlives a reboot; to look for it would take long for many tasks.
+            !facts.cleared
+                && process::boot_id().is_ok_and(|boot| boot == facts.boot_id)
+                && first_marked(&facts.run_token).is_some()
         };
         match self.observed.condition {
             Condition::Unsupervised => true,

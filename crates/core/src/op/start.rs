@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
 
+use super::expire::{A_FEW, expire};
 use super::generation::{New, claim_folder, refuse_other_spelling, refuse_planted_log, taken};
 use super::in_parallel;
 use super::logs::last_lines;
@@ -118,6 +119,8 @@ fn begin(
     let (id, if_running) = (request.id.clone(), request.if_running.unwrap_or_default());
     let spec = request.resolve()?;
     let home = client.home()?;
+    // Before it begins: its own time may be over before it is answered.
+    expire(&home, A_FEW);
     match id {
         Some(id) => begin_named(
             client,

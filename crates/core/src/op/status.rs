@@ -1,5 +1,6 @@
 //! `status`: one task as it is now. Reads; changes nothing.
 
+use super::resources::resources;
 use crate::client::{Client, find};
 use crate::error::Result;
 use crate::request::{Status, TaskAnswer};
@@ -16,6 +17,9 @@ pub fn status(client: &Client, request: &Status) -> Result<TaskAnswer> {
         && let Ok(record) = observed.record()
     {
         task.reveal_env(&record.spec.env);
+    }
+    if request.resources {
+        task.resources = Some(resources(&observed));
     }
     Ok(TaskAnswer::of(task))
 }

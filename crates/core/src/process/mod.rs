@@ -15,6 +15,12 @@ mod os;
 mod reap;
 mod signal;
 mod spawn;
+#[cfg(target_os = "linux")]
+#[path = "usage_linux.rs"]
+mod usage;
+#[cfg(target_os = "macos")]
+#[path = "usage_macos.rs"]
+mod usage;
 
 pub use arena::Arena;
 pub use entry::{Arguments, prepare_process};
@@ -29,6 +35,7 @@ pub(crate) use os::{
 pub(crate) use reap::{Reaped, reap, reap_waiting};
 pub(crate) use signal::{send, send_while};
 pub(crate) use spawn::{SignalMask, Spawn};
+pub(crate) use usage::{listening_ports, usage};
 
 #[cfg(target_os = "linux")]
 pub use os::{kernel_lists_children, kernel_offers_pidfds};
@@ -46,6 +53,14 @@ pub(crate) struct ProcessStat {
     pub start_time: u64,
     /// Ended, but its parent has not asked how yet: not alive.
     pub zombie: bool,
+}
+
+/// What one process uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Processor time, that of the children which it has waited for included.
+    pub cpu_ms: u64,
+    pub memory_bytes: u64,
 }
 
 /// Whether the process was executed with exactly `NAME=value` in its environment, as far as that can

@@ -11,6 +11,7 @@ mod log_answer;
 mod logs;
 mod moment;
 mod policy;
+mod remove;
 mod restart;
 mod select;
 mod shape;
@@ -29,6 +30,7 @@ pub use log_answer::{
 pub use logs::{Events, Logs, StreamChoice};
 pub use moment::Moment;
 pub use policy::Restarts;
+pub use remove::{Prune, PruneAnswer, PruneFailure, Remove, RemoveAnswer};
 pub use restart::Restart;
 pub use select::{List, Selection, Status, Stop};
 pub use shape::OneOrMany;

@@ -20,6 +20,9 @@ pub struct Status {
     /// Show the values of `env`; false when left out.
     #[serde(default, alias = "revealEnv")]
     pub reveal_env: bool,
+    /// Show what its processes use; false when left out.
+    #[serde(default)]
+    pub resources: bool,
 }
 
 impl Request for Status {
@@ -52,6 +55,9 @@ pub struct List {
     pub limit: Option<usize>,
     /// The `next` of the page before.
     pub after: Option<String>,
+    /// Show what the processes of each use; false when left out.
+    #[serde(default)]
+    pub resources: bool,
 }
 
 impl List {

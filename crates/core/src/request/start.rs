@@ -65,6 +65,10 @@ pub struct Start {
     /// Milliseconds that a run may go without output, from 1; then it is stopped (`idle`).
     #[serde(alias = "idleTimeoutMs")]
     pub idle_timeout_ms: Option<u64>,
+    /// So many milliseconds after its end its record and its logs are removed, by the next command
+    /// that comes by; never when left out.
+    #[serde(alias = "ttlMs")]
+    pub ttl_ms: Option<u64>,
     /// What happens when the id's task is running; `error` when left out.
     #[serde(alias = "ifRunning")]
     pub if_running: Option<IfRunning>,
@@ -243,6 +247,7 @@ impl Start {
             restart: self.restart.unwrap_or_default().resolve(),
             timeout_ms: self.timeout_ms,
             idle_timeout_ms: self.idle_timeout_ms,
+            ttl_ms: self.ttl_ms,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! What follows from what is known of a run.
 
+use super::{Home, Observed, TASKS, stat};
+use crate::clock::Timestamp;
 use crate::process;
 use crate::task::{
     FailReason, KillReason, MainExit, ProcessIdentity, RunSpan, RunToken, TaskState,
@@ -13,6 +15,27 @@ pub(crate) fn first_marked(token: &RunToken) -> Option<ProcessIdentity> {
         .filter(|&pid| process::environment_holds(pid, &variable))
         .filter_map(process::identify)
         .min_by_key(|process| (process.start_time, process.pid))
+}
+
+/// When a task ended. Where nobody saw it, the latest sign of life: what its record says, or its
+/// log and its folder have kept.
+pub(crate) fn ended_at(home: &Home, observed: &Observed) -> Timestamp {
+    let task = observed.task();
+    if let Some(seen) = task.exited_at {
+        return seen;
+    }
+    let changed = |name: &str| {
+        let found = stat(home, name).ok().flatten()?;
+        Some(Timestamp::from_millis(found.st_mtime.saturating_mul(1000)))
+    };
+    let folder = format!("{TASKS}/{}", observed.id);
+    let signs = [
+        task.updated_at,
+        changed(&Home::log_name(&observed.id)),
+        changed(&folder),
+    ];
+    let epoch = Timestamp::from_millis(0);
+    signs.into_iter().flatten().max().unwrap_or(epoch)
 }
 
 /// The state of a task whose main process ended without being asked to.

@@ -44,14 +44,7 @@ impl ShortLock {
     /// cannot be opened.
     pub(crate) fn take(home: &Home, id: &TaskId, deadline: Deadline) -> Result<Self> {
         let name = lock_name(id);
-        let file = match open_lock(home, &name) {
-            Err(Errno::ENOENT) => {
-                home.make_layout()?;
-                open_lock(home, &name)
-            }
-            other => other,
-        }
-        .map_err(|errno| home.error("open", &name, errno))?;
+        let file = open_lock(home, &name)?;
         let file = match file.try_lock() {
             Ok(()) => file,
             Err(TryLockError::WouldBlock) => wait_for_lock(file, deadline)
@@ -60,6 +53,17 @@ impl ShortLock {
             Err(TryLockError::Error(error)) => return Err(home.error("lock", &name, error)),
         };
         Ok(Self { file })
+    }
+
+    /// The same for a chore that somebody else may do as well: `None` when others have it.
+    pub(crate) fn try_take(home: &Home, id: &TaskId) -> Result<Option<Self>> {
+        let name = lock_name(id);
+        let file = open_lock(home, &name)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(home.error("lock", &name, error)),
+        }
     }
 
     /// Whether nobody is changing the task. Takes the lock for an instant, shared, so that
@@ -101,15 +105,20 @@ impl AsFd for ShortLock {
     }
 }
 
-fn open_lock(home: &Home, name: &str) -> std::result::Result<File, Errno> {
+fn open_lock(home: &Home, name: &str) -> Result<File> {
     let flags =
         OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    Ok(File::from(openat(
-        home,
-        name,
-        flags,
-        Mode::S_IRUSR | Mode::S_IWUSR,
-    )?))
+    let open = || openat(home, name, flags, Mode::S_IRUSR | Mode::S_IWUSR);
+    let opened = match open() {
+        Err(Errno::ENOENT) => {
+            home.make_layout()?;
+            open()
+        }
+        other => other,
+    };
+    opened
+        .map(File::from)
+        .map_err(|errno| home.error("open", name, errno))
 }
 
 fn wait_for_lock(file: File, deadline: Deadline) -> io::Result<Option<File>> {

@@ -19,6 +19,7 @@
 //!   logs/<id>.stderr.log             its standard error, with "stderr": "separate"
 //!   locks/<id>.lock                  held for moments by callers that change the task
 //!   trash/                           on its way out
+//!   ttl/<millis>.<id>                when a task with `ttl_ms` is to be looked at
 //! ```
 
 mod derive;
@@ -31,19 +32,21 @@ mod observe;
 mod observed;
 mod remove;
 mod task_dir;
+mod ttl;
 mod want;
 
 pub use format::FORMAT_VERSION;
 pub use home::Home;
 pub use observed::{Condition, Observed};
 
-pub(crate) use derive::{ended_by_itself, failed, first_marked};
+pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked};
 pub(crate) use end::EndRecord;
 pub(crate) use fifo::make_fifo;
 pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
-pub(crate) use remove::remove_task;
+pub(crate) use remove::{remove_task, size_on_disk, sweep_trash, sweep_unfinished};
 pub(crate) use task_dir::{TaskDir, encode_record, file};
+pub(crate) use ttl::{mark as mark_ttl, marked_until, unmark as unmark_ttl};
 pub(crate) use want::{Verb, Want};

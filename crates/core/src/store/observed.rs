@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::task::{FailReason, Reason, Task, TaskId, TaskRecord, TaskStatus};
+use crate::task::{FailReason, Generation, Reason, Task, TaskId, TaskRecord, TaskStatus};
 
 /// Who looks after a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,12 @@ impl Observed {
                 hint: "Start the task anew under the same id to replace the record.".to_owned(),
             },
         })
+    }
+
+    /// Which run of which start it is; `None` where the record is unreadable.
+    pub(crate) fn run(&self) -> Option<(Generation, u32)> {
+        let facts = self.record.as_ref().ok().map(|record| &record.facts)?;
+        Some((facts.generation.clone(), facts.run))
     }
 
     /// Whether a newer build wrote the record, so that this one must not touch it.

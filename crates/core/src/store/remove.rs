@@ -1,37 +1,294 @@
-//! Taking a task away.
+//! Taking tasks away.
+//!
+//! A task's folder is renamed into `trash/` first, so that others see all of the task or nothing;
+//! then it is deleted. Whoever is killed in between leaves a folder in `trash/` that a later removal
+//! deletes. Everything is reached from descriptors and no symbolic link is followed.
 
+use std::collections::BTreeSet;
+use std::ffi::{CStr, CString};
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
+use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::renameat;
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::home::TRASH;
-use super::{Home, TASKS};
+use super::home::{LOGS, TRASH};
+use super::{Home, ShortLock, TASKS, file};
+use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::task::TaskId;
 
-/// Removes a task's folder and log. Whoever calls this holds the task's short lock.
+const FOLDER: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_NOFOLLOW);
+
+/// Removes a task's folder and logs; returns how many bytes of disk they took. Whoever calls this
+/// holds the task's short lock, and nobody supervises it.
 ///
-/// The folder is renamed out of the way first, so that others see all of the task or nothing.
+/// What cannot be deleted stays in `trash/` for [`sweep_trash`].
 ///
 /// # Errors
-/// [`crate::Error::Store`] when it cannot be renamed.
-pub(crate) fn remove_task(home: &Home, id: &TaskId) -> Result<()> {
+/// [`crate::Error::Store`] when the folder cannot be renamed: then the task is still there.
+pub(crate) fn remove_task(home: &Home, id: &TaskId) -> Result<u64> {
+    let Some(dir) = home.task_dir(id)? else {
+        return Ok(0);
+    };
+    let before = size_on_disk(home, id, Some(&dir));
     home.make_folder(TRASH)?;
     let from = format!("{TASKS}/{id}");
     let to = format!("{TRASH}/{id}.{}", crate::random::hex16());
     match renameat(home, from.as_str(), home, to.as_str()) {
         Ok(()) => {}
-        Err(Errno::ENOENT) => return Ok(()),
+        Err(Errno::ENOENT) => return Ok(0),
         Err(errno) => return Err(home.error("remove", &from, errno)),
     }
-    for log in [Home::log_name(id), Home::stderr_log_name(id)] {
-        let _ = unlinkat(home, log.as_str(), UnlinkatFlags::NoRemoveDir);
+    if delete_logs(home, id) && delete_folder(home, &to) {
+        return Ok(before);
     }
-    delete_folder(home, &to).map_err(|error| home.error("delete", &to, error))
+    Ok(before.saturating_sub(size_on_disk(home, id, Some(&dir))))
 }
 
-fn delete_folder(home: &Home, name: &str) -> io::Result<()> {
-    std::fs::remove_dir_all(home.path().join(name))
+/// How many bytes of disk a task takes: its folder and its logs, each file once whatever names it
+/// has.
+pub(crate) fn size_on_disk(home: &Home, id: &TaskId, dir: Option<&impl AsFd>) -> u64 {
+    let mut seen = BTreeSet::new();
+    let mut count = |found: FileStat| {
+        let is_new = seen.insert((found.st_dev, found.st_ino));
+        let blocks = u64::try_from(found.st_blocks).unwrap_or(0);
+        if is_new { blocks * 512 } else { 0 }
+    };
+    let mut bytes = 0;
+    for log in [Home::log_name(id), Home::stderr_log_name(id)] {
+        bytes += look(home, log.as_str()).map_or(0, &mut count);
+    }
+    let Some(dir) = dir else { return bytes };
+    bytes += fstat(dir).map_or(0, &mut count);
+    for name in names_in(dir, c".").unwrap_or_default() {
+        bytes += look(dir, name.as_c_str()).map_or(0, &mut count);
+    }
+    bytes
+}
+
+/// Deletes what removals have left in `trash/` because they were killed, or could not delete it.
+///
+/// Each under the lock of its task: one that is just being removed is its remover's, and a log may
+/// belong to a task that has been started under the same id since.
+pub(crate) fn sweep_trash(home: &Home) {
+    for name in names_in(home, TRASH).unwrap_or_default() {
+        let Some((id, name)) = name
+            .to_str()
+            .ok()
+            .and_then(|name| Some((id_of(name)?, name)))
+        else {
+            continue;
+        };
+        let Ok(Some(_lock)) = ShortLock::try_take(home, &id) else {
+            continue;
+        };
+        let is_gone = matches!(home.task_dir(&id), Ok(None));
+        if !is_gone || delete_logs(home, &id) {
+            delete_folder(home, &format!("{TRASH}/{name}"));
+        }
+    }
+}
+
+/// Removes the folder of a start that was killed before it had put anything on record, and the
+/// names of logs that were about to be put in place, where nobody has touched them for a while.
+pub(crate) fn sweep_unfinished(home: &Home, folders_without_record: &[TaskId]) {
+    for id in folders_without_record {
+        let Ok(Some(lock)) = ShortLock::try_take(home, id) else {
+            continue;
+        };
+        let is_no_task = matches!(super::observe_settled(home, id, &lock), Ok(None));
+        if is_no_task && is_old(home, &format!("{TASKS}/{id}")) {
+            let _ = remove_task(home, id);
+        }
+    }
+    for name in names_in(home, LOGS).unwrap_or_default() {
+        let aside = name.to_str().ok().and_then(|name| {
+            let log = name.strip_suffix(".log.new")?;
+            let id = TaskId::parse(log.strip_suffix(".stderr").unwrap_or(log)).ok()?;
+            Some((id, format!("{LOGS}/{name}")))
+        });
+        let Some((id, aside)) = aside else { continue };
+        if is_old(home, &aside) && matches!(ShortLock::try_take(home, &id), Ok(Some(_))) {
+            let _ = unlinkat(home, aside.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+/// The task of an entry of `trash/`, `<id>.<16 hex digits>`. Others are not ours to delete.
+fn id_of(name: &str) -> Option<TaskId> {
+    let (id, mark) = name.rsplit_once('.')?;
+    let is_mark = mark.len() == 16 && mark.bytes().all(|byte| byte.is_ascii_hexdigit());
+    TaskId::parse(id).ok().filter(|_| is_mark)
+}
+
+/// Whether something was last changed more than a minute ago: it is nobody's work in progress.
+fn is_old(home: &Home, name: &str) -> bool {
+    const A_MINUTE: u64 = 60_000;
+    let changed = |found: FileStat| Timestamp::from_millis(found.st_ctime.saturating_mul(1000));
+    look(home, name).is_some_and(|found| Timestamp::now().millis_since(changed(found)) > A_MINUTE)
+}
+
+fn look<P: ?Sized + nix::NixPath>(dir: impl AsFd, name: &P) -> Option<FileStat> {
+    fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()
+}
+
+/// Takes the public names of a task's logs away; whether they are gone.
+fn delete_logs(home: &Home, id: &TaskId) -> bool {
+    let logs = [Home::log_name(id), Home::stderr_log_name(id)];
+    logs.into_iter().fold(true, |all, log| {
+        let gone = match unlinkat(home, log.as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => true,
+            // A folder that somebody has put there is no log of ours.
+            Err(errno) => errno == Errno::EISDIR,
+        };
+        all && gone
+    })
+}
+
+/// Deletes a folder with what is in it; whether it is gone.
+fn delete_folder(home: &Home, name: &str) -> bool {
+    // A reader that came before it was renamed may put another file into it meanwhile: the count
+    // of a log's lines.
+    (0..3).any(|_| {
+        if let Ok(dir) = openat(home, name, FOLDER, Mode::empty()) {
+            delete_files(&dir);
+        }
+        let removed = unlinkat(home, name, UnlinkatFlags::RemoveDir);
+        matches!(removed, Ok(()) | Err(Errno::ENOENT))
+    })
+}
+
+/// A task's folder is flat; of a folder that somebody has put there only an empty one is removed.
+fn delete_files(dir: &OwnedFd) {
+    let mut names = names_in(dir, c".").unwrap_or_default();
+    // Readers open the log last: whoever still gets it has all that goes with it.
+    let is_log = |name: &CString| {
+        [file::LOG, file::STDERR_LOG]
+            .map(str::as_bytes)
+            .contains(&name.to_bytes())
+    };
+    names.sort_unstable_by_key(|name| !is_log(name));
+    for name in &names {
+        if unlinkat(dir, name.as_c_str(), UnlinkatFlags::NoRemoveDir).is_err() {
+            let _ = unlinkat(dir, name.as_c_str(), UnlinkatFlags::RemoveDir);
+        }
+    }
+}
+
+/// The names in a folder, without `.` and `..`.
+pub(super) fn names_in<P: ?Sized + nix::NixPath>(
+    dir: impl AsFd,
+    name: &P,
+) -> io::Result<Vec<CString>> {
+    let is_self = |name: &CStr| name == c"." || name == c"..";
+    let mut names = Vec::new();
+    for entry in Dir::openat(dir, name, FOLDER, Mode::empty())? {
+        let entry = entry?;
+        if !is_self(entry.file_name()) {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Deadline;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let home = Home::open_existing(folder.path()).unwrap().unwrap();
+        home.make_layout().unwrap();
+        home.make_folder(TRASH).unwrap();
+        (folder, home)
+    }
+
+    fn task(home: &Home, id: &TaskId) {
+        let folder = home.path().join(TASKS).join(id.as_str());
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(file::LOG), vec![b'x'; 100_000]).unwrap();
+        fs::hard_link(folder.join(file::LOG), home.log_path(id)).unwrap();
+        fs::write(folder.join(file::EVENTS), "{}\n").unwrap();
+    }
+
+    fn names(home: &Home, name: &str) -> Vec<CString> {
+        names_in(home, name).unwrap()
+    }
+
+    #[test]
+    fn a_file_with_two_names_counts_once() {
+        let (_folder, home) = home();
+        let id = TaskId::parse("a").unwrap();
+        task(&home, &id);
+        let freed = remove_task(&home, &id).unwrap();
+        assert!((100_000..200_000).contains(&freed), "{freed}");
+        assert_eq!(remove_task(&home, &id).unwrap(), 0);
+        for name in [TASKS, LOGS, TRASH] {
+            assert!(names(&home, name).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_symbolic_links_lead_to_stays() {
+        let (folder, home) = home();
+        let kept = folder.path().join("kept");
+        fs::create_dir(&kept).unwrap();
+        fs::write(kept.join("file"), "").unwrap();
+        let id = TaskId::parse("a").unwrap();
+        task(&home, &id);
+        symlink(&kept, home.path().join("tasks/a/link")).unwrap();
+        remove_task(&home, &id).unwrap();
+        symlink(&kept, home.path().join("trash/b.0123456789abcdef")).unwrap();
+        sweep_trash(&home);
+        assert!(kept.join("file").exists());
+        assert!(!home.path().join("tasks/a").exists());
+    }
+
+    #[test]
+    fn a_sweep_takes_leftovers_and_nothing_that_is_in_use() {
+        let (_folder, home) = home();
+        let [dead, busy, again] = ["dead", "busy", "again"].map(|id| TaskId::parse(id).unwrap());
+        for id in [&dead, &busy, &again] {
+            task(&home, id);
+            let (from, to) = (
+                format!("tasks/{id}"),
+                format!("trash/{id}.0123456789abcdef"),
+            );
+            renameat(&home, from.as_str(), &home, to.as_str()).unwrap();
+        }
+        fs::remove_file(home.log_path(&again)).unwrap();
+        task(&home, &again);
+        fs::write(home.path().join("trash/not.ours"), "").unwrap();
+        let lock = ShortLock::take(&home, &busy, Deadline::NEVER).unwrap();
+        sweep_trash(&home);
+        assert_eq!(names(&home, TRASH).len(), 2);
+        assert!(home.log_path(&busy).exists() && home.log_path(&again).exists());
+        assert!(!home.log_path(&dead).exists());
+        drop(lock);
+        sweep_trash(&home);
+        assert_eq!(names(&home, TRASH), [c"not.ours".to_owned()]);
+        assert_eq!(names(&home, LOGS), [c"again.log".to_owned()]);
+    }
+
+    #[test]
+    fn what_a_start_may_still_be_making_is_not_swept() {
+        let (_folder, home) = home();
+        let id = TaskId::parse("fresh").unwrap();
+        fs::create_dir(home.path().join("tasks/fresh")).unwrap();
+        fs::write(home.path().join("logs/fresh.log.new"), "").unwrap();
+        sweep_unfinished(&home, std::slice::from_ref(&id));
+        assert!(home.path().join("tasks/fresh").exists());
+        assert_eq!(names(&home, LOGS).len(), 1);
+    }
 }

@@ -39,6 +39,7 @@ pub use launch::Program;
 pub(crate) use cap::punch_hole;
 pub(crate) use folder_watch::kernel_tells;
 pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
+pub(crate) use tree::{pids_below, pids_marked};
 
 use crate::task::RunToken;
 

@@ -58,18 +58,7 @@ impl Tree {
     pub(crate) fn pids(&self) -> Vec<i32> {
         let mut walk = Walk::default();
         match self {
-            Self::Own { main, token } => {
-                for pid in process::children(own_pid()) {
-                    if pid == main.pid || !is_of_another_task(pid, token) {
-                        walk.add(pid);
-                    }
-                }
-                if !process::PROMPT_TREE_EXIT {
-                    // No subreaper: what was orphaned is known by the session, which is the main
-                    // process's own as long as it does not make another.
-                    walk.add_session(main.pid);
-                }
-            }
+            Self::Own { main, token } => walk.add_below(own_pid(), Some(main.pid), token),
             Self::Foreign { variable, known } => {
                 let mut known = known.borrow_mut();
                 known.retain(process::is_alive);
@@ -154,6 +143,22 @@ fn descends_from_us(pid: i32) -> bool {
     false
 }
 
+/// The pids of a task's processes, as another process than its supervisor finds them.
+pub(crate) fn pids_below(
+    supervisor: i32,
+    main: Option<ProcessIdentity>,
+    token: &RunToken,
+) -> Vec<i32> {
+    let mut walk = Walk::default();
+    walk.add_below(supervisor, main.map(|main| main.pid), token);
+    walk.found
+}
+
+/// The same where there is no supervisor.
+pub(crate) fn pids_marked(main: Option<ProcessIdentity>, token: &RunToken) -> Vec<i32> {
+    Tree::foreign(main, token).pids()
+}
+
 /// Collects processes and what they descend to.
 #[derive(Default)]
 struct Walk {
@@ -162,6 +167,22 @@ struct Walk {
 }
 
 impl Walk {
+    /// Adds what this supervisor has executed and inherited.
+    fn add_below(&mut self, supervisor: i32, main: Option<i32>, token: &RunToken) {
+        for pid in process::children(supervisor) {
+            if Some(pid) == main || !is_of_another_task(pid, token) {
+                self.add(pid);
+            }
+        }
+        if !process::PROMPT_TREE_EXIT
+            && let Some(main) = main
+        {
+            // No subreaper: what was orphaned is known by the session, which is the main process's
+            // own as long as it does not make another.
+            self.add_session(main);
+        }
+    }
+
     fn add(&mut self, pid: i32) {
         if self.seen.insert(pid) && !is_supervisor(pid) {
             self.found.push(pid);

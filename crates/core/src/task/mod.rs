@@ -17,4 +17,4 @@ pub use restart::{Backoff, RestartPolicy, RestartSettings};
 pub use signal::SignalNumber;
 pub use spec::{EnvVars, Leftovers, Limits, Program, Stderr, StopSettings, TaskSpec};
 pub use status::{FailReason, Health, KillReason, Reason, TaskStatus};
-pub use view::Task;
+pub use view::{Resources, Task};

@@ -49,6 +49,9 @@ pub struct TaskSpec {
     /// Milliseconds that a run may go without output.
     #[serde(default)]
     pub idle_timeout_ms: Option<u64>,
+    /// How long after its end it is to be removed; `None` for never.
+    #[serde(default)]
+    pub ttl_ms: Option<u64>,
 }
 
 /// What is executed.

@@ -87,8 +87,27 @@ pub struct Task {
     pub timeout_ms: Option<u64>,
     /// Milliseconds that a run may go without output.
     pub idle_timeout_ms: Option<u64>,
+    /// How many milliseconds after its end it is removed; `null` for never.
+    pub ttl_ms: Option<u64>,
     /// Whether a living supervisor watches it.
     pub supervised: bool,
+    /// What its processes use, where that was asked for; `null` when it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Option<Resources>>,
+}
+
+/// What all processes of a task use together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Resources {
+    /// Milliseconds of processor time of the living processes, and of the children that they have
+    /// waited for.
+    pub cpu_ms: u64,
+    /// Resident memory; what several processes share counts once, where the kernel tells.
+    pub memory_bytes: u64,
+    /// How many processes are alive.
+    pub processes: usize,
+    /// The TCP ports that they listen on, in order; `null` where that cannot be told.
+    pub ports: Option<Vec<u16>>,
 }
 
 const MASK: &str = "***";
@@ -142,7 +161,9 @@ impl Task {
             next_start_at: None,
             timeout_ms: None,
             idle_timeout_ms: None,
+            ttl_ms: None,
             supervised: false,
+            resources: None,
         }
     }
 
@@ -178,6 +199,7 @@ impl Task {
         self.restart = Some(spec.restart);
         self.timeout_ms = spec.timeout_ms;
         self.idle_timeout_ms = spec.idle_timeout_ms;
+        self.ttl_ms = spec.ttl_ms;
     }
 
     fn tell_facts(&mut self, facts: &Facts) {

@@ -155,6 +155,10 @@ impl<'a> History<'a> {
             self.logs.refresh(self.home, &self.id)?;
         }
         self.read_journal();
+        if self.journal_size == 0 && !self.dir.is_same(self.home.task_dir(&self.id)?.as_ref()) {
+            // Removed in between: better none of it than a part.
+            return Err(not_found(&self.id));
+        }
         Ok(true)
     }
 

@@ -1,7 +1,6 @@
 //! From one run to the next.
 
 use std::io;
-use std::time::Duration;
 
 use nix::fcntl::renameat;
 
@@ -21,7 +20,7 @@ impl Ledger {
         delay_ms: u64,
     ) {
         self.note_restart(exit, reason, delay_ms);
-        let next_start_at = Timestamp::now().after(Duration::from_millis(delay_ms));
+        let next_start_at = Timestamp::now().after_ms(delay_ms);
         self.record.facts.cleared = true;
         // On a full disk the record says that it runs, until it does.
         let _ = self.write(TaskState::BackingOff { next_start_at });
