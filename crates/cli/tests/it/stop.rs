@@ -520,7 +520,7 @@ fn a_stop_is_told_in_the_history() {
     assert_eq!(asked["type"], "task.stop_requested");
     assert_eq!(
         asked["data"],
-        json!({ "signal": "SIGHUP", "grace_ms": 1234 })
+        json!({ "signal": "SIGHUP", "grace_ms": 1234, "reason": "stop_requested" })
     );
     assert_eq!(killed["type"], "task.killed");
     assert_eq!(killed["data"]["signal"], "SIGHUP");
