@@ -11,6 +11,7 @@ mod args;
 mod command;
 mod discover;
 mod envelope;
+mod line_frame;
 mod payload;
 mod print;
 mod run;

@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::LazyLock;
 
-use background_tasks_core::Error;
-use background_tasks_core::event::{Frame, FrameSink};
+use background_tasks_core::event::{Frame, FrameData, FrameSink};
+use background_tasks_core::{Error, enlarge_pipe};
 use serde::Serialize;
 
 use crate::envelope::{Failure, Success};
+use crate::line_frame::LineFrames;
 
 /// Where frames go, to notice when nobody reads them any more.
 pub(crate) fn output() -> BorrowedFd<'static> {
@@ -79,6 +80,9 @@ fn unprintable(command: &str, error: &io::Error) -> u8 {
 #[derive(Debug, Default)]
 pub(crate) struct FramePrinter {
     lines: Vec<u8>,
+    line_frames: LineFrames,
+    /// Whether so much has been printed that the pipe was asked for more room.
+    is_long: bool,
     problem: Option<io::Error>,
 }
 
@@ -95,13 +99,22 @@ impl FramePrinter {
 
 impl FrameSink for FramePrinter {
     fn frame(&mut self, frame: &Frame<'_>) -> ControlFlow<()> {
-        if let Err(error) = serde_json::to_writer(&mut self.lines, frame) {
-            self.problem = Some(error.into());
+        let written = match &frame.data {
+            FrameData::Line(line) => self.line_frames.write(frame, line, &mut self.lines),
+            FrameData::Facts(_) => {
+                serde_json::to_writer(&mut self.lines, frame).map_err(Into::into)
+            }
+        };
+        if let Err(error) = written {
+            self.problem = Some(error);
             return ControlFlow::Break(());
         }
         self.lines.push(b'\n');
         if self.lines.len() < PIECE {
             return ControlFlow::Continue(());
+        }
+        if !std::mem::replace(&mut self.is_long, true) {
+            enlarge_pipe(output());
         }
         self.flush()
     }

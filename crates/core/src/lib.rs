@@ -45,4 +45,4 @@ mod wait;
 pub use client::Client;
 pub use clock::{Deadline, Timestamp};
 pub use error::{Error, ErrorKind, Result, SpawnStep};
-pub use process::{Arena, Arguments, allow_many_descriptors, prepare_process};
+pub use process::{Arena, Arguments, allow_many_descriptors, enlarge_pipe, prepare_process};

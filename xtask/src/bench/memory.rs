@@ -76,7 +76,7 @@ fn parent(pid: i32) -> Result<u32> {
 }
 
 /// How often the threads of a process have been taken off a processor.
-fn switches(pid: u32) -> Result<f64> {
+pub fn switches(pid: u32) -> Result<f64> {
     let mut sum = 0.0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         let status = thread?.path().join("status");

@@ -4,7 +4,13 @@
 //! the first of a group is what can be compared. All output is read through a pipe to its end,
 //! as agents do. Each group has fresh folders under `target/bench`, on the disk of the checkout.
 
+mod cap;
+mod count;
+mod follow;
+mod frames;
+mod grep;
 mod home;
+mod large_log;
 mod list;
 mod log;
 mod memory;
@@ -13,6 +19,7 @@ mod report;
 mod start;
 mod status;
 mod stop;
+mod tail;
 mod wait;
 
 use std::fs;
@@ -25,13 +32,19 @@ use report::Row;
 /// A group of measurements.
 type Group = (&'static str, fn(&Setup) -> Result<Vec<Row>>);
 
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 13] = [
     ("start", start::measure),
     ("status", status::measure),
     ("list", list::measure),
     ("wait", wait::measure),
     ("memory", memory::measure),
     ("log", log::measure),
+    ("cap", cap::measure),
+    ("tail", tail::measure),
+    ("count", count::measure),
+    ("grep", grep::measure),
+    ("frames", frames::measure),
+    ("follow", follow::measure),
     ("stop", stop::measure),
 ];
 

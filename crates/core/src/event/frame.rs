@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{EventData, JournalEntry};
 use crate::clock::{Deadline, Timestamp};
-use crate::log::{Cursor, CursorText, Found, LogStream, Shown};
+use crate::log::{Cursor, CursorText, CursorWriter, Found, LogStream, Shown};
 use crate::task::{Generation, Task, TaskId};
 
 /// One thing that happened. Lends its text from the reader, so that a line costs no allocation.
@@ -63,6 +63,11 @@ pub struct LineData<'a> {
 pub struct StreamName(pub(crate) LogStream);
 
 impl StreamName {
+    /// Standard output, or both streams in one.
+    pub const STDOUT: Self = Self(LogStream::Main);
+    /// Standard error, kept apart.
+    pub const STDERR: Self = Self(LogStream::Stderr);
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self.0 {
@@ -135,12 +140,14 @@ pub trait FrameSink {
 pub(crate) struct Framer {
     id: TaskId,
     at: Cursor,
+    cursors: CursorWriter,
 }
 
 impl Framer {
     /// Begins at a place in the history.
     pub(crate) fn new(id: TaskId, at: Cursor) -> Self {
-        Self { id, at }
+        let cursors = CursorWriter::new(&id, &at.generation);
+        Self { id, at, cursors }
     }
 
     /// Where a reader of all frames so far stands.
@@ -217,7 +224,7 @@ impl Framer {
             sequence: 0,
             timestamp,
             data,
-            cursor: self.at.encode(&self.id),
+            cursor: self.cursors.write(&self.at),
         }
     }
 }

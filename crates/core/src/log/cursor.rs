@@ -94,24 +94,7 @@ impl Cursor {
 
     /// As text, for the task with this id.
     pub(crate) fn encode(&self, id: &TaskId) -> CursorText {
-        let mut text = CursorText::of(VERSION);
-        text.push(self.generation.as_str().as_bytes());
-        let numbers = [
-            self.main.offset,
-            self.main.lines,
-            self.stderr.offset,
-            self.stderr.lines,
-            self.journal,
-            self.state(),
-        ];
-        for number in numbers {
-            text.push(b".");
-            text.push_hex(number);
-        }
-        let check = checksum(id, text.as_str());
-        text.push(b".");
-        text.push_hex(u64::from(check));
-        text
+        CursorWriter::new(id, &self.generation).write(self)
     }
 
     /// Reads what [`Cursor::encode`] has written for this task. `field` names it in errors.
@@ -179,30 +162,79 @@ fn checksum(id: &TaskId, body: &str) -> u32 {
     hasher.finalize()
 }
 
-/// The text of a cursor, without an allocation: every line of a stream has one.
+/// Writes the cursors of one generation of a task. What they all begin with is written, and its
+/// checksum taken, once: every line of a stream has a cursor.
+#[derive(Clone, Debug)]
+pub(crate) struct CursorWriter {
+    begin: CursorText,
+    /// Of the id and `begin`.
+    checksum: crc32fast::Hasher,
+}
+
+impl CursorWriter {
+    pub(crate) fn new(id: &TaskId, generation: &Generation) -> Self {
+        let mut begin = CursorText::default();
+        begin.push(VERSION.as_bytes());
+        begin.push(generation.as_str().as_bytes());
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(id.as_str().as_bytes());
+        checksum.update(b"/");
+        checksum.update(begin.as_bytes());
+        Self { begin, checksum }
+    }
+
+    /// A cursor of this generation as text.
+    pub(crate) fn write(&self, cursor: &Cursor) -> CursorText {
+        let mut text = self.begin;
+        let numbers = [
+            cursor.main.offset,
+            cursor.main.lines,
+            cursor.stderr.offset,
+            cursor.stderr.lines,
+            cursor.journal,
+            cursor.state(),
+        ];
+        for number in numbers {
+            text.push_hex(number);
+        }
+        let mut checksum = self.checksum.clone();
+        checksum.update(&text.as_bytes()[self.begin.length..]);
+        text.push_hex(u64::from(checksum.finalize()));
+        text
+    }
+}
+
+/// The text of a cursor, without an allocation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CursorText {
     length: usize,
-    bytes: [u8; Self::LONGEST],
+    bytes: [u8; Self::ROOM],
+}
+
+impl Default for CursorText {
+    /// An empty one.
+    fn default() -> Self {
+        Self {
+            length: 0,
+            bytes: [0; Self::ROOM],
+        }
+    }
 }
 
 impl CursorText {
-    /// "v1.", 16 of a generation, six numbers of at most 16, a checksum of at most 8, 7 dots.
-    const LONGEST: usize = 3 + 16 + 6 * 16 + 8 + 7;
-
-    fn of(text: &str) -> Self {
-        let mut this = Self {
-            length: 0,
-            bytes: [0; Self::LONGEST],
-        };
-        this.push(text.as_bytes());
-        this
-    }
+    /// "v1.", 16 of a generation, six numbers of at most 16, a checksum of at most 8, 7 dots; and
+    /// what a number takes for a moment before its leading zeros are gone.
+    const ROOM: usize = 3 + 16 + 6 * 16 + 8 + 7 + 8;
 
     /// As text.
     pub fn as_str(&self) -> &str {
         // Only ASCII is ever pushed.
-        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// As the bytes of its text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -210,15 +242,35 @@ impl CursorText {
         self.length += bytes.len();
     }
 
+    /// A dot and a number. All 16 digits are made at once and shifted until the first one counts.
+    #[inline]
     fn push_hex(&mut self, number: u64) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let count = (16 - number.leading_zeros() as usize / 4).max(1);
-        for at in 0..count {
-            let digit = (number >> (4 * (count - 1 - at))) & 15;
-            self.bytes[self.length + at] = DIGITS[digit as usize];
+        if number < 10 {
+            // What a log that is alone has for standard error, and few events.
+            self.push(&[b'.', b'0' + number as u8]);
+            return;
         }
-        self.length += count;
+        let zeros = number.leading_zeros() / 4;
+        let digits = u128::from(hex_digits(number >> 32)) << 64 | u128::from(hex_digits(number));
+        let digits = (digits << (8 * zeros)).to_be_bytes();
+        let [dot, rest @ ..] = &mut self.bytes[self.length..] else {
+            return;
+        };
+        *dot = b'.';
+        rest[..16].copy_from_slice(&digits);
+        self.length += 1 + 16 - zeros as usize;
     }
+}
+
+/// The lower 32 bits as eight hex digits, the first one in the highest byte.
+fn hex_digits(number: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Half by half the digits are moved apart until each has a byte.
+    let halves = (number & 0xffff_0000) << 16 | number & 0xffff;
+    let quarters = (halves << 8 | halves) & 0x00ff_00ff_00ff_00ff;
+    let digits = (quarters << 4 | quarters) & (0x0f * EACH);
+    let is_letter = (digits + 6 * EACH) >> 4 & EACH;
+    digits + u64::from(b'0') * EACH + is_letter * u64::from(b'a' - b'9' - 1)
 }
 
 impl fmt::Debug for CursorText {

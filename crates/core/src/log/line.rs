@@ -45,10 +45,12 @@ pub(crate) struct Lines {
     position: Position,
     /// Bytes of the line at `position` that the renderer has, when the line is longer than memory.
     fed: u64,
-    /// What has been read behind that.
+    /// Room for what has been read behind that; cleared once, not for each block.
     buffer: Vec<u8>,
     /// Where in `buffer` the unread part begins.
     from: usize,
+    /// Where it ends.
+    to: usize,
     /// How much of the unread part holds no line end.
     searched: usize,
     /// Bytes that had been freed before they could be read, since it was last asked.
@@ -65,6 +67,7 @@ impl Lines {
             fed: 0,
             buffer: Vec::new(),
             from: 0,
+            to: 0,
             searched: 0,
             lost: 0,
         }
@@ -95,7 +98,7 @@ impl Lines {
         unfinished: Unfinished,
     ) -> io::Result<Option<Found>> {
         loop {
-            let unread = self.buffer.len() - self.from;
+            let unread = self.to - self.from;
             let at = self.position.offset + self.fed;
             let allowed = usize::try_from(limit.saturating_sub(at)).unwrap_or(usize::MAX);
             let within = allowed.min(unread);
@@ -159,8 +162,8 @@ impl Lines {
 
     /// Forgets what has been read ahead, for a reader that will rest for a while.
     pub(crate) fn rest(&mut self) {
-        if self.from == self.buffer.len() {
-            (self.buffer, self.from) = (Vec::new(), 0);
+        if self.from == self.to {
+            (self.buffer, self.from, self.to) = (Vec::new(), 0, 0);
         }
     }
 
@@ -175,15 +178,14 @@ impl Lines {
     fn jump(&mut self, to: Place) {
         self.position = to.into();
         self.fed = 0;
-        self.buffer.clear();
-        self.from = 0;
+        (self.from, self.to) = (0, 0);
         self.searched = 0;
     }
 
     /// Reads more behind what is there; `false` at the end.
     fn read_on(&mut self, source: LogSource<'_>) -> io::Result<bool> {
         self.make_room();
-        let at = self.position.offset + self.fed + self.buffer.len() as u64;
+        let at = self.position.offset + self.fed + self.to as u64;
         let from = Place {
             offset: at,
             lines: self.position.lines,
@@ -192,24 +194,18 @@ impl Lines {
         if begin.offset > at {
             return self.skip_to(begin);
         }
-        let filled = self.buffer.len();
-        let room = if filled == 0 && self.buffer.capacity() == 0 {
+        let room = if self.buffer.is_empty() {
             FIRST_BLOCK
         } else {
-            BLOCK - filled
+            BLOCK
         };
-        self.buffer.resize(filled + room, 0);
-        let step = blocks.read(&mut self.buffer[filled..]);
-        match step {
-            Ok(Step::Read(n)) => {
-                self.buffer.truncate(filled + n);
+        self.buffer.resize(room, 0);
+        match blocks.read(&mut self.buffer[self.to..])? {
+            Step::Read(n) => {
+                self.to += n;
                 Ok(n > 0)
             }
-            Ok(Step::Freed(begin)) => self.skip_to(begin),
-            Err(error) => {
-                self.buffer.truncate(filled);
-                Err(error)
-            }
+            Step::Freed(begin) => self.skip_to(begin),
         }
     }
 
@@ -222,17 +218,18 @@ impl Lines {
     /// Moves the unread part to the front; where that fills the buffer, the line is longer than
     /// memory and what is settled of it goes to the renderer.
     fn make_room(&mut self) {
-        self.buffer.drain(..self.from);
-        self.from = 0;
-        if self.buffer.len() < BLOCK {
+        self.buffer.copy_within(self.from..self.to, 0);
+        (self.from, self.to) = (0, self.to - self.from);
+        if self.to < BLOCK {
             return;
         }
         if self.fed == 0 {
             self.renderer.begin();
         }
-        let settled = settled_length(self.view, &self.buffer);
+        let settled = settled_length(self.view, &self.buffer[..self.to]);
         self.renderer.feed(&self.buffer[..settled]);
-        self.buffer.drain(..settled);
+        self.buffer.copy_within(settled..self.to, 0);
+        self.to -= settled;
         self.fed += settled as u64;
         self.searched = self.searched.saturating_sub(settled);
     }

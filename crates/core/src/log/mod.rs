@@ -24,7 +24,7 @@ mod watch;
 pub(crate) use block::{LogSource, Place};
 pub(crate) use count::{lines_before, newlines, total_lines};
 pub use cursor::CursorText;
-pub(crate) use cursor::{Cursor, Position};
+pub(crate) use cursor::{Cursor, CursorWriter, Position};
 pub(crate) use cut::Cut;
 pub(crate) use line::{Found, Lines, Unfinished};
 pub(crate) use open::open;
@@ -112,12 +112,33 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
 /// 80 us on a virtual machine, where each `cpuid` is a trap).
 const SMALL: usize = 16 << 10;
 
+/// Most lines end within this; calling memchr for them takes longer than looking.
+const NEAR: usize = 128;
+
 /// The first newline.
 pub(crate) fn find_newline(bytes: &[u8]) -> Option<usize> {
     if bytes.len() <= SMALL {
-        return bytes.iter().position(|&byte| byte == b'\n');
+        return find_near_newline(bytes);
     }
-    memchr::memchr(b'\n', bytes)
+    let (near, rest) = bytes.split_at(NEAR);
+    find_near_newline(near).or_else(|| Some(NEAR + memchr::memchr(b'\n', rest)?))
+}
+
+/// Looks at eight bytes at a time.
+fn find_near_newline(bytes: &[u8]) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        // A newline is a zero byte now. Subtracting sets the top bit of the lowest zero byte, and
+        // of no byte below it.
+        let word = u64::from_le_bytes(*word) ^ (u64::from(b'\n') * EACH);
+        let zero = word.wrapping_sub(EACH) & !word & (0x80 * EACH);
+        if zero != 0 {
+            return Some(at * 8 + zero.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|&byte| byte == b'\n')?;
+    Some(words.len() * 8 + at)
 }
 
 /// The last newline.

@@ -1,5 +1,7 @@
 //! This process's own limits.
 
+use std::os::fd::BorrowedFd;
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Lets this process have as many descriptors as it may: whoever watches many tasks needs a few for
@@ -12,4 +14,21 @@ pub fn allow_many_descriptors() {
         // macOS has a lower bound of its own besides; then it stays as it is.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
+}
+
+/// Gives a pipe more room, if this is one that may have it: writer and reader then wait for each
+/// other less often. Only for a program that has much to write: all pipes of a user share an
+/// allowance.
+pub fn enlarge_pipe(pipe: BorrowedFd<'_>) {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::fcntl::{FcntlArg, fcntl};
+        /// What an unprivileged program may ask for.
+        const ROOM: i32 = 1 << 20;
+        // A file, a terminal, or a user whose allowance is used up: it goes on as it is.
+        let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(ROOM));
+    }
+    // Elsewhere a pipe grows by itself.
+    #[cfg(not(target_os = "linux"))]
+    let _ = pipe;
 }

@@ -4,6 +4,12 @@
 
 mod alive;
 mod arena;
+// A build without optimization would call them from within themselves.
+#[cfg(all(
+    target_arch = "x86_64",
+    any(test, all(target_env = "musl", not(debug_assertions)))
+))]
+mod copy;
 mod entry;
 mod limit;
 #[cfg(target_os = "linux")]
@@ -24,7 +30,7 @@ mod usage;
 
 pub use arena::Arena;
 pub use entry::{Arguments, prepare_process};
-pub use limit::allow_many_descriptors;
+pub use limit::{allow_many_descriptors, enlarge_pipe};
 
 pub(crate) use alive::{identify, identify_child, is_alive};
 pub(crate) use os::{
