@@ -10,7 +10,8 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::request::{List, Prune, PruneAnswer, PruneFailure};
 use crate::store::{
-    Home, Observed, ended_at, observe_among_others, size_on_disk, sweep_trash, sweep_unfinished,
+    Home, Observed, TASKS, ended_at, observe_among_others, size_on_disk, sweep_trash,
+    sweep_unfinished,
 };
 use crate::task::{Generation, TaskId};
 
@@ -56,8 +57,7 @@ impl PruneAnswer {
     /// Removes a task, or tells what that would free.
     fn take(&mut self, home: &Home, task: &Ended) {
         let removed = if self.dry_run {
-            Ok(home.task_dir(&task.id).ok().flatten())
-                .map(|dir| Some(size_on_disk(home, &task.id, dir.as_ref())))
+            Ok(Some(task.size(home)))
         } else {
             remove_if_idle(home, &task.id, |now| task.is_still(now))
         };
@@ -94,6 +94,10 @@ impl Ended {
             due: due(home, observed),
             run: observed.run(),
         }
+    }
+
+    fn size(&self, home: &Home) -> u64 {
+        size_on_disk(home, &self.id, &format!("{TASKS}/{}", self.id))
     }
 
     fn is_still(&self, now: &Observed) -> bool {
@@ -142,8 +146,7 @@ fn choose(home: &Home, request: &Prune, ended: Vec<Ended>) -> (Vec<Ended>, usize
     if let Some(most) = request.max_bytes {
         let mut bytes = 0_u64;
         let fits = |task: &&Ended| {
-            let dir = home.task_dir(&task.id).ok().flatten();
-            bytes = bytes.saturating_add(size_on_disk(home, &task.id, dir.as_ref()));
+            bytes = bytes.saturating_add(task.size(home));
             bytes <= most
         };
         kept = ended[..kept].iter().take_while(fits).count();

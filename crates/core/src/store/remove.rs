@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
+use nix::fcntl::{AtFlags, OFlag, renameat};
+use nix::sys::stat::{FileStat, Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::home::{LOGS, TRASH};
@@ -34,12 +34,12 @@ const FOLDER: OFlag = OFlag::O_RDONLY
 /// # Errors
 /// [`crate::Error::Store`] when the folder cannot be renamed: then the task is still there.
 pub(crate) fn remove_task(home: &Home, id: &TaskId) -> Result<u64> {
-    let Some(dir) = home.task_dir(id)? else {
-        return Ok(0);
-    };
-    let before = size_on_disk(home, id, Some(&dir));
-    home.make_folder(TRASH)?;
     let from = format!("{TASKS}/{id}");
+    if look(home, from.as_str()).is_none() {
+        return Ok(0);
+    }
+    let before = size_on_disk(home, id, &from);
+    home.make_folder(TRASH)?;
     let to = format!("{TRASH}/{id}.{}", crate::random::hex16());
     match renameat(home, from.as_str(), home, to.as_str()) {
         Ok(()) => {}
@@ -49,12 +49,12 @@ pub(crate) fn remove_task(home: &Home, id: &TaskId) -> Result<u64> {
     if delete_logs(home, id) && delete_folder(home, &to) {
         return Ok(before);
     }
-    Ok(before.saturating_sub(size_on_disk(home, id, Some(&dir))))
+    Ok(before.saturating_sub(size_on_disk(home, id, &to)))
 }
 
-/// How many bytes of disk a task takes: its folder and its logs, each file once whatever names it
-/// has.
-pub(crate) fn size_on_disk(home: &Home, id: &TaskId, dir: Option<&impl AsFd>) -> u64 {
+/// How many bytes of disk a task takes: its logs and its folder, whose name is given; each file once
+/// whatever names it has.
+pub(crate) fn size_on_disk(home: &Home, id: &TaskId, folder: &str) -> u64 {
     let mut seen = BTreeSet::new();
     let mut count = |found: FileStat| {
         let is_new = seen.insert((found.st_dev, found.st_ino));
@@ -62,13 +62,13 @@ pub(crate) fn size_on_disk(home: &Home, id: &TaskId, dir: Option<&impl AsFd>) ->
         if is_new { blocks * 512 } else { 0 }
     };
     let mut bytes = 0;
-    for log in [Home::log_name(id), Home::stderr_log_name(id)] {
-        bytes += look(home, log.as_str()).map_or(0, &mut count);
+    for name in [folder, &Home::log_name(id), &Home::stderr_log_name(id)] {
+        bytes += look(home, name).map_or(0, &mut count);
     }
-    let Some(dir) = dir else { return bytes };
-    bytes += fstat(dir).map_or(0, &mut count);
-    for name in names_in(dir, c".").unwrap_or_default() {
-        bytes += look(dir, name.as_c_str()).map_or(0, &mut count);
+    if let Ok((dir, names)) = read_folder(home, folder) {
+        for name in &names {
+            bytes += look(&dir, name.as_c_str()).map_or(0, &mut count);
+        }
     }
     bytes
 }
@@ -78,7 +78,7 @@ pub(crate) fn size_on_disk(home: &Home, id: &TaskId, dir: Option<&impl AsFd>) ->
 /// Each under the lock of its task: one that is just being removed is its remover's, and a log may
 /// belong to a task that has been started under the same id since.
 pub(crate) fn sweep_trash(home: &Home) {
-    for name in names_in(home, TRASH).unwrap_or_default() {
+    for name in names_in(home, TRASH) {
         let Some((id, name)) = name
             .to_str()
             .ok()
@@ -108,7 +108,7 @@ pub(crate) fn sweep_unfinished(home: &Home, folders_without_record: &[TaskId]) {
             let _ = remove_task(home, id);
         }
     }
-    for name in names_in(home, LOGS).unwrap_or_default() {
+    for name in names_in(home, LOGS) {
         let aside = name.to_str().ok().and_then(|name| {
             let log = name.strip_suffix(".log.new")?;
             let id = TaskId::parse(log.strip_suffix(".stderr").unwrap_or(log)).ok()?;
@@ -157,24 +157,23 @@ fn delete_folder(home: &Home, name: &str) -> bool {
     // A reader that came before it was renamed may put another file into it meanwhile: the count
     // of a log's lines.
     (0..3).any(|_| {
-        if let Ok(dir) = openat(home, name, FOLDER, Mode::empty()) {
-            delete_files(&dir);
+        if let Ok((dir, names)) = read_folder(home, name) {
+            delete_files(&dir, names);
         }
-        let removed = unlinkat(home, name, UnlinkatFlags::RemoveDir);
+        let removed = match unlinkat(home, name, UnlinkatFlags::RemoveDir) {
+            // Something that was put there instead of a folder: not what it leads to, only itself.
+            Err(Errno::ENOTDIR) => unlinkat(home, name, UnlinkatFlags::NoRemoveDir),
+            other => other,
+        };
         matches!(removed, Ok(()) | Err(Errno::ENOENT))
     })
 }
 
 /// A task's folder is flat; of a folder that somebody has put there only an empty one is removed.
-fn delete_files(dir: &OwnedFd) {
-    let mut names = names_in(dir, c".").unwrap_or_default();
+fn delete_files(dir: &Dir, mut names: Vec<CString>) {
     // Readers open the log last: whoever still gets it has all that goes with it.
-    let is_log = |name: &CString| {
-        [file::LOG, file::STDERR_LOG]
-            .map(str::as_bytes)
-            .contains(&name.to_bytes())
-    };
-    names.sort_unstable_by_key(|name| !is_log(name));
+    let logs = [file::LOG, file::STDERR_LOG].map(str::as_bytes);
+    names.sort_unstable_by_key(|name| !logs.contains(&name.to_bytes()));
     for name in &names {
         if unlinkat(dir, name.as_c_str(), UnlinkatFlags::NoRemoveDir).is_err() {
             let _ = unlinkat(dir, name.as_c_str(), UnlinkatFlags::RemoveDir);
@@ -182,20 +181,22 @@ fn delete_files(dir: &OwnedFd) {
     }
 }
 
-/// The names in a folder, without `.` and `..`.
-pub(super) fn names_in<P: ?Sized + nix::NixPath>(
-    dir: impl AsFd,
-    name: &P,
-) -> io::Result<Vec<CString>> {
+/// The names in a folder of the home, without `.` and `..`.
+pub(super) fn names_in(home: &Home, name: &str) -> Vec<CString> {
+    read_folder(home, name).map_or_else(|_| Vec::new(), |(_, names)| names)
+}
+
+fn read_folder(home: &Home, name: &str) -> io::Result<(Dir, Vec<CString>)> {
     let is_self = |name: &CStr| name == c"." || name == c"..";
+    let mut dir = Dir::openat(home, name, FOLDER, Mode::empty())?;
     let mut names = Vec::new();
-    for entry in Dir::openat(dir, name, FOLDER, Mode::empty())? {
+    for entry in dir.iter() {
         let entry = entry?;
         if !is_self(entry.file_name()) {
             names.push(entry.file_name().to_owned());
         }
     }
-    Ok(names)
+    Ok((dir, names))
 }
 
 #[cfg(test)]
@@ -222,10 +223,6 @@ mod tests {
         fs::write(folder.join(file::EVENTS), "{}\n").unwrap();
     }
 
-    fn names(home: &Home, name: &str) -> Vec<CString> {
-        names_in(home, name).unwrap()
-    }
-
     #[test]
     fn a_file_with_two_names_counts_once() {
         let (_folder, home) = home();
@@ -235,7 +232,7 @@ mod tests {
         assert!((100_000..200_000).contains(&freed), "{freed}");
         assert_eq!(remove_task(&home, &id).unwrap(), 0);
         for name in [TASKS, LOGS, TRASH] {
-            assert!(names(&home, name).is_empty(), "{name}");
+            assert!(names_in(&home, name).is_empty(), "{name}");
         }
     }
 
@@ -272,13 +269,13 @@ mod tests {
         fs::write(home.path().join("trash/not.ours"), "").unwrap();
         let lock = ShortLock::take(&home, &busy, Deadline::NEVER).unwrap();
         sweep_trash(&home);
-        assert_eq!(names(&home, TRASH).len(), 2);
+        assert_eq!(names_in(&home, TRASH).len(), 2);
         assert!(home.log_path(&busy).exists() && home.log_path(&again).exists());
         assert!(!home.log_path(&dead).exists());
         drop(lock);
         sweep_trash(&home);
-        assert_eq!(names(&home, TRASH), [c"not.ours".to_owned()]);
-        assert_eq!(names(&home, LOGS), [c"again.log".to_owned()]);
+        assert_eq!(names_in(&home, TRASH), [c"not.ours".to_owned()]);
+        assert_eq!(names_in(&home, LOGS), [c"again.log".to_owned()]);
     }
 
     #[test]
@@ -289,6 +286,6 @@ mod tests {
         fs::write(home.path().join("logs/fresh.log.new"), "").unwrap();
         sweep_unfinished(&home, std::slice::from_ref(&id));
         assert!(home.path().join("tasks/fresh").exists());
-        assert_eq!(names(&home, LOGS).len(), 1);
+        assert_eq!(names_in(&home, LOGS).len(), 1);
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn unmark(home: &Home, id: &TaskId, due: Timestamp) {
 /// The tasks that have a mark of a moment that has come, with all of their marks.
 pub(crate) fn marked_until(home: &Home, now: Timestamp) -> BTreeMap<TaskId, Vec<Timestamp>> {
     let mut marks: BTreeMap<TaskId, Vec<Timestamp>> = BTreeMap::new();
-    for name in names_in(home, TTL).unwrap_or_default() {
+    for name in names_in(home, TTL) {
         let parsed = name.to_str().ok().and_then(|name| {
             let (millis, id) = name.split_once('.')?;
             Some((TaskId::parse(id).ok()?, millis.parse().ok()?))
