@@ -91,18 +91,20 @@ impl Supervisor {
             main: None,
             lock,
         };
-        let begun = match errand {
+        let answer = match errand {
             Errand::Start => supervisor.start(handshake),
-            Errand::Restart => supervisor.restart(handshake, asked),
-            Errand::Adopt => supervisor.adopt(handshake),
-        }?;
-        // Only now may others change the task: its state is settled.
+            Errand::Restart => supervisor.restart(handshake, asked)?,
+            Errand::Adopt => supervisor.adopt(),
+        };
+        // Only now may others change the task: its state is settled. And before the answer: who has
+        // it finds no lock in the way.
         supervisor.lock.settle()?;
         drop(short_lock);
-        Ok(begun.then_some(supervisor))
+        tell(handshake, &answer);
+        Ok(matches!(answer, Answer::Ready(_)).then_some(supervisor))
     }
 
-    fn start(&mut self, handshake: &mut Option<OwnedFd>) -> io::Result<bool> {
+    fn start(&mut self, handshake: &Option<OwnedFd>) -> Answer {
         let has_previous = self.ledger.dir.size_of(file::PREVIOUS_RECORD) > 0;
         let undo = if has_previous {
             Undo::Restore
@@ -110,14 +112,14 @@ impl Supervisor {
             Undo::Remove
         };
         let log = LogSource::Anew;
-        Ok(self.execute(log, undo, handshake))
+        self.execute(log, undo, handshake)
     }
 
     fn restart(
         &mut self,
-        handshake: &mut Option<OwnedFd>,
+        handshake: &Option<OwnedFd>,
         asked: Option<Asked>,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Answer> {
         if self.ledger.record.facts.state.status().is_terminal() {
             self.clear_strays()?;
         }
@@ -128,8 +130,7 @@ impl Supervisor {
             if handed_over {
                 self.ledger.stopped(None, KillReason::StopRequested, true);
             }
-            tell(handshake, &Answer::Stopped);
-            return Ok(false);
+            return Ok(Answer::Stopped);
         }
         let undo = if handed_over {
             Undo::Record
@@ -152,11 +153,9 @@ impl Supervisor {
         Ok(self.execute(LogSource::Present, undo, handshake))
     }
 
-    fn adopt(&mut self, handshake: &mut Option<OwnedFd>) -> io::Result<bool> {
+    fn adopt(&mut self) -> Answer {
         self.adopt_run();
-        let ready = self.ready();
-        tell(handshake, &ready);
-        Ok(true)
+        self.ready()
     }
 
     /// Brings the record of a lost run to what can be known of it.
@@ -208,21 +207,18 @@ impl Supervisor {
         chores.see_through()
     }
 
-    fn execute(&mut self, log: LogSource, undo: Undo, handshake: &mut Option<OwnedFd>) -> bool {
+    fn execute(&mut self, log: LogSource, undo: Undo, handshake: &Option<OwnedFd>) -> Answer {
         let execution = Execution {
             home: &self.home,
             ledger: &mut self.ledger,
         };
-        let executed = execution.run(log, undo, handshake);
-        let answer = match executed {
+        match execution.run(log, undo, handshake) {
             Ok(main) => {
                 self.main = Some(main);
                 self.ready()
             }
             Err(failure) => Answer::Failed(failure),
-        };
-        tell(handshake, &answer);
-        self.main.is_some()
+        }
     }
 
     /// The answer that the task is in our charge.
