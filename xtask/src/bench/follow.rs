@@ -34,7 +34,9 @@ pub fn measure(setup: &Setup) -> Result<Vec<Row>> {
 
 fn observe(setup: &Setup, home: &Home, id: &str, follower: &mut Child) -> Result<Vec<Row>> {
     let mut frames = BufReader::new(follower.stdout.take().ok_or("there is a pipe")?);
-    let mut log = OpenOptions::new().append(true).open(home.log(id))?;
+    // By the name that the command has it by: the kernel tells of changes by the folder of the name.
+    let log = home.folder.join("tasks").join(id).join("log");
+    let mut log = OpenOptions::new().append(true).open(log)?;
     let mut delays = Samples::default();
     for number in 0..=setup.rounds(500, 50) {
         // Long enough for everyone to be asleep again.
