@@ -133,10 +133,6 @@ pub(crate) struct Timeline {
     near: [Cell<usize>; 2],
 }
 
-#[allow(
-    dead_code,
-    reason = "the supervisor's side comes first: readers are about to use it"
-)]
 impl Timeline {
     /// The timeline of a generation; empty when there is none, or none that can be read.
     pub(crate) fn load(dir: &TaskDir, generation: &Generation) -> Self {
@@ -182,12 +178,13 @@ impl Timeline {
 
     /// Where lines from `since` to `until` (both included) may be: each of them ends behind the
     /// range's start and not behind its end. `modified` is the time of what lies behind the last
-    /// mark. All is looked at, since a clock that was set back makes times go down.
+    /// mark, if anything does in a log of this size. All is looked at, since a clock that was set back makes times go down.
     pub(crate) fn offset_range(
         &self,
         stream: LogStream,
         since: Option<i64>,
         until: Option<i64>,
+        size: u64,
         modified: i64,
     ) -> Range<u64> {
         let since = since.unwrap_or(i64::MIN);
@@ -200,7 +197,8 @@ impl Timeline {
             None if modified >= since => length(self.marks.last()),
             None => u64::MAX,
         };
-        let end = if modified <= until {
+        let has_more = size > length(self.marks.last());
+        let end = if has_more && modified <= until {
             u64::MAX
         } else {
             length(self.marks.iter().rfind(|mark| mark.time <= until))
@@ -257,7 +255,7 @@ mod tests {
             modified in -6_i64..21,
         ) {
             let timeline = Timeline::of(&stored(&marks));
-            let range = timeline.offset_range(LogStream::Main, since, until, modified);
+            let range = timeline.offset_range(LogStream::Main, since, until, 170, modified);
             for end in 0..170 {
                 let time = naive_time(&marks, LogStream::Main, end).unwrap_or(modified);
                 let is_meant = since.is_none_or(|it| time >= it) && until.is_none_or(|it| time <= it);
@@ -283,13 +281,16 @@ mod tests {
             lengths: Lengths { main, stderr: 0 },
         };
         let timeline = Timeline::of(&stored(&[mark(10, 100), mark(20, 200), mark(30, 300)]));
-        let range = |since, until| timeline.offset_range(LogStream::Main, since, until, 40);
+        let range = |since, until| timeline.offset_range(LogStream::Main, since, until, 400, 40);
         assert_eq!(range(None, None), 0..u64::MAX);
         assert_eq!(range(Some(11), Some(20)), 100..200);
         assert_eq!(range(Some(20), Some(29)), 100..200);
         assert_eq!(range(Some(31), None), 300..u64::MAX);
         assert!(range(Some(41), None).is_empty());
         assert!(range(None, Some(9)).is_empty());
+        // The file's time is a little earlier than the mark that tells of all of it.
+        let all_is_told = timeline.offset_range(LogStream::Main, None, Some(29), 300, 29);
+        assert_eq!(all_is_told, 0..200);
     }
 
     #[test]

@@ -31,6 +31,7 @@ impl LogReader {
             log.stream,
             millis(self.since),
             millis(self.until),
+            log.size,
             log.modified.as_millis(),
         );
         let from = if self.since.is_none() {
