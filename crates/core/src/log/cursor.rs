@@ -243,14 +243,8 @@ impl CursorText {
     }
 
     /// A dot and a number. All 16 digits are made at once and shifted until the first one counts.
-    #[inline]
     fn push_hex(&mut self, number: u64) {
-        if number < 10 {
-            // What a log that is alone has for standard error, and few events.
-            self.push(&[b'.', b'0' + number as u8]);
-            return;
-        }
-        let zeros = number.leading_zeros() / 4;
+        let zeros = (number | 1).leading_zeros() / 4;
         let digits = u128::from(hex_digits(number >> 32)) << 64 | u128::from(hex_digits(number));
         let digits = (digits << (8 * zeros)).to_be_bytes();
         let [dot, rest @ ..] = &mut self.bytes[self.length..] else {
