@@ -115,11 +115,7 @@ impl Supervisor {
         self.execute(log, undo, handshake)
     }
 
-    fn restart(
-        &mut self,
-        handshake: &Option<OwnedFd>,
-        asked: Option<Asked>,
-    ) -> io::Result<Answer> {
+    fn restart(&mut self, handshake: &Option<OwnedFd>, asked: Option<Asked>) -> io::Result<Answer> {
         if self.ledger.record.facts.state.status().is_terminal() {
             self.clear_strays()?;
         }

@@ -135,6 +135,7 @@ impl<'a> History<'a> {
     /// Looks how far things have got. `false` when the task was started anew: this history is over,
     /// and partly gone.
     pub(super) fn refresh(&mut self) -> Result<bool> {
+        self.logs.open_missing(self.home, &self.dir, &self.id)?;
         self.refresh_logs()?;
         // The logs first: what the journal tells of what is in them is there by now.
         let observed = find(self.home, &self.id)?;
@@ -170,7 +171,6 @@ impl<'a> History<'a> {
     }
 
     fn refresh_logs(&mut self) -> Result<()> {
-        self.logs.open_missing(self.home, &self.dir, &self.id)?;
         self.logs.refresh(self.home, &self.id)?;
         self.round.give_unfinished = false;
         // What was written since a moment ago has the time of the last change; what has been
