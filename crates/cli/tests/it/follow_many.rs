@@ -231,14 +231,14 @@ fn a_task_that_is_started_anew_joins_again() {
 #[test]
 fn tasks_that_write_without_a_pause_do_not_keep_a_stream_from_going_on() {
     let cli = Cli::new();
-    for id in ["a", "b", "c", "d"] {
+    for id in ["a", "b"] {
         cli.start(tagged(script(id, "while :; do echo line; done")));
     }
     let call = cli.run("events").payload(json!({ "tag": "t", "lines": 1 }));
-    let frames = call.flags(["--follow", "--timeout", "1"]).frames();
-    // The time was over after a second, not after all that was written meanwhile.
-    assert!(lines(&frames).len() > 1000, "{}", lines(&frames).len());
-    for id in ["a", "b", "c", "d"] {
+    let frames = call.flags(["--follow", "--timeout", "0.2"]).frames();
+    // The time was over then, not after all that was written meanwhile.
+    assert!(lines(&frames).len() > 10, "{}", lines(&frames).len());
+    for id in ["a", "b"] {
         let own: Vec<_> = of(&frames, id);
         let numbers: Vec<_> = own
             .iter()

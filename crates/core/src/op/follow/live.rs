@@ -82,7 +82,7 @@ impl Stream<'_> {
     /// write without a pause leave no such moment, and nothing would ever be given.
     fn look_again(&mut self, outlet: &mut Outlet<'_>) -> Result<ControlFlow<()>> {
         const LOOKS: usize = 4;
-        for _ in 0..LOOKS {
+        for look in 1..=LOOKS {
             if self.take_in(outlet)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -95,6 +95,10 @@ impl Stream<'_> {
                 return Ok(ControlFlow::Continue(()));
             }
             for (&number, member) in stale {
+                if look == LOOKS {
+                    // Nobody looks at what is told meanwhile: a look at everything needs no such help.
+                    member.stale = Stale::All;
+                }
                 if let Some(watch) = &mut self.watch
                     && member.stale == Stale::All
                 {
