@@ -22,6 +22,8 @@ pub(crate) enum Tree {
     Own {
         main: ProcessIdentity,
         token: RunToken,
+        /// Our children that have been found to be of this run: asking costs more than the rest.
+        judged: RefCell<BTreeSet<i32>>,
     },
     /// A supervisor that is lost executed it.
     Foreign {
@@ -34,8 +36,11 @@ pub(crate) enum Tree {
 
 impl Tree {
     pub(crate) fn own(main: ProcessIdentity, token: &RunToken) -> Self {
-        let token = token.clone();
-        Self::Own { main, token }
+        Self::Own {
+            main,
+            token: token.clone(),
+            judged: RefCell::default(),
+        }
     }
 
     pub(crate) fn foreign(main: Option<ProcessIdentity>, token: &RunToken) -> Self {
@@ -58,7 +63,11 @@ impl Tree {
     pub(crate) fn pids(&self) -> Vec<i32> {
         let mut walk = Walk::default();
         match self {
-            Self::Own { main, token } => walk.add_below(own_pid(), Some(main.pid), token),
+            Self::Own {
+                main,
+                token,
+                judged,
+            } => walk.add_below(own_pid(), Some(main.pid), token, &mut judged.borrow_mut()),
             Self::Foreign { variable, known } => {
                 let mut known = known.borrow_mut();
                 known.retain(process::is_alive);
@@ -150,7 +159,8 @@ pub(crate) fn pids_below(
     token: &RunToken,
 ) -> Vec<i32> {
     let mut walk = Walk::default();
-    walk.add_below(supervisor, main.map(|main| main.pid), token);
+    let mut judged = BTreeSet::new();
+    walk.add_below(supervisor, main.map(|main| main.pid), token, &mut judged);
     walk.found
 }
 
@@ -167,10 +177,21 @@ struct Walk {
 }
 
 impl Walk {
-    /// Adds what this supervisor has executed and inherited.
-    fn add_below(&mut self, supervisor: i32, main: Option<i32>, token: &RunToken) {
-        for pid in process::children(supervisor) {
-            if Some(pid) == main || !is_of_another_task(pid, token) {
+    /// Adds what this supervisor has executed and inherited. `judged`: which of its children were
+    /// found to be of this run before.
+    fn add_below(
+        &mut self,
+        supervisor: i32,
+        main: Option<i32>,
+        token: &RunToken,
+        judged: &mut BTreeSet<i32>,
+    ) {
+        let children: BTreeSet<i32> = process::children(supervisor).into_iter().collect();
+        // Who has gone is forgotten: the pid may be somebody else's next time.
+        judged.retain(|pid| children.contains(pid));
+        for pid in children {
+            if Some(pid) == main || judged.contains(&pid) || !is_of_another_task(pid, token) {
+                judged.insert(pid);
                 self.add(pid);
             }
         }
