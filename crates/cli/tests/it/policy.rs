@@ -273,3 +273,24 @@ fn limits_of_no_time_are_refused() {
     }
     assert!(!cli.home().join("tasks/a").exists());
 }
+
+#[test]
+fn a_wish_is_heeded_before_the_next_run_though_its_caller_died_before_the_signal() {
+    let cli = Cli::new();
+    let settings = restarts("on_failure", json!({ "delay_ms": 1500 }));
+    cli.start(with(work("a", ["exit", "1"]), settings));
+    let is_waiting = || cli.task("a")["next_start_at"] != Value::Null;
+    eventually(is_waiting, "it waits for the next run");
+    let facts = cli.record("a")["facts"].take();
+    let want = json!({
+        "version": 1, "generation": facts["generation"], "run": facts["run"], "seq": 1,
+        "verb": { "stop": { "signal": "SIGTERM", "grace_ms": 0 } },
+    });
+    std::fs::write(cli.task_file("a", "want.json"), want.to_string()).unwrap();
+    let task = cli.wait("a");
+    assert_eq!(
+        end_of(&task),
+        json!(["killed", null, null, "stop_requested"])
+    );
+    assert_eq!(task["run"], 1);
+}

@@ -14,7 +14,7 @@ use super::policy::Retries;
 use super::signals::{Heard, Signals};
 use super::tree::Tree;
 use crate::clock::Deadline;
-use crate::process::{self};
+use crate::process;
 use crate::store::Home;
 use crate::task::ProcessIdentity;
 

@@ -45,7 +45,9 @@ impl Chores<'_> {
         }
         if self.next_run.has_passed() {
             self.next_run = Deadline::NEVER;
-            self.happen(Event::DelayOver);
+            // Whoever left a wish may have been killed before the signal that goes with it.
+            let event = self.news().unwrap_or(Event::DelayOver);
+            self.happen(event);
         }
         self.sweep_if_due();
     }
@@ -55,24 +57,24 @@ impl Chores<'_> {
         self.tree.is_foreign() && self.main.is_some_and(|main| !process::is_alive(&main))
     }
 
-    /// What `want.json` says, if it is news for this run; else SIGTERM means what it always means.
+    /// What somebody wants who has sent SIGTERM: without more it means what it always means.
     fn read_wish(&mut self) -> Event {
+        self.news().unwrap_or(Event::Stop(self.settings.stop))
+    }
+
+    /// What `want.json` says, if it is news for this run.
+    fn news(&mut self) -> Option<Event> {
         let facts = &mut self.ledger.record.facts;
         let news = self
             .ledger
             .dir
             .read_want()
-            .filter(|want| want.is_for(facts) && want.seq > facts.wish_done);
-        match news {
-            Some(want) => {
-                facts.wish_done = want.seq;
-                match want.verb {
-                    Verb::Stop(stop) => Event::Stop(stop),
-                    Verb::Restart(stop) => Event::Restart(stop),
-                }
-            }
-            None => Event::Stop(self.settings.stop),
-        }
+            .filter(|want| want.is_undone(facts))?;
+        facts.wish_done = news.seq;
+        Some(match news.verb {
+            Verb::Stop(stop) => Event::Stop(stop),
+            Verb::Restart(stop) => Event::Restart(stop),
+        })
     }
 
     /// Takes in every child that has ended; as a subreaper we get those of others too. Returns how
