@@ -650,3 +650,17 @@ proptest! {
         prop_assert_eq!(one.len() + other.len(), document.len());
     }
 }
+
+#[test]
+fn a_value_of_another_kind_is_told_with_its_field() {
+    let cli = Cli::new();
+    for (field, value) in [
+        ("stderr", json!(true)),
+        ("leftovers", json!(1)),
+        ("if_running", json!(false)),
+    ] {
+        let payload = json!({ "shell": "true", field: value });
+        let error = cli.run("start").payload(payload).err("CommandInputError");
+        assert_eq!(error["details"]["field"], field, "{error}");
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -102,7 +103,9 @@ fn explain<R: Request>(
     error: &serde_path_to_error::Error<serde_json::Error>,
 ) -> Error {
     let inner = error.inner();
-    if !inner.is_data() {
+    // Where an enumeration meets another kind of value, serde_json speaks of syntax.
+    let is_json = inner.is_data() || serde_json::from_slice::<IgnoredAny>(text).is_ok();
+    if !is_json {
         return malformed(inner);
     }
     let hint = format!(
@@ -121,6 +124,7 @@ fn explain<R: Request>(
     let problem = problem.split(" at line ").next().unwrap_or(&problem);
     let problem = match problem.split_once("expected struct ") {
         Some((found, _)) => format!("{found}expected a JSON object"),
+        None if problem == "expected value" => "a value of another kind is expected".to_owned(),
         None => problem.to_owned(),
     };
     match path.as_str() {
