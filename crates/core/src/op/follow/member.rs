@@ -27,10 +27,14 @@ impl Member<'_> {
     }
 
     fn refresh(&mut self, home: &Home) -> Result<()> {
+        let (id, kept) = (self.history.id.clone(), &mut self.vigil);
         // Kept before it is looked at: an end in between is told.
-        let (_, vigil) = Vigil::keep(home, &self.history.id)?;
-        self.vigil = vigil;
-        self.is_over = !self.history.refresh()?;
+        let goes_on = self.history.refresh_as(|| {
+            let (observed, vigil) = Vigil::keep(home, &id)?;
+            *kept = vigil;
+            Ok(observed)
+        })?;
+        self.is_over = !goes_on;
         Ok(())
     }
 

@@ -135,10 +135,19 @@ impl<'a> History<'a> {
     /// Looks how far things have got. `false` when the task was started anew: this history is over,
     /// and partly gone.
     pub(super) fn refresh(&mut self) -> Result<bool> {
+        let (home, id) = (self.home, self.id.clone());
+        self.refresh_as(|| find(home, &id))
+    }
+
+    /// The same, observed by the caller, who does more with it.
+    pub(super) fn refresh_as(
+        &mut self,
+        observe: impl FnOnce() -> Result<Observed>,
+    ) -> Result<bool> {
         self.logs.open_missing(self.home, &self.dir, &self.id)?;
         self.refresh_logs()?;
         // The logs first: what the journal tells of what is in them is there by now.
-        let observed = find(self.home, &self.id)?;
+        let observed = observe()?;
         if generation_of(&observed) != *self.framer.generation() {
             // Nothing completes its last line any more.
             self.round = Round {
