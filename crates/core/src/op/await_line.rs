@@ -16,7 +16,7 @@ use crate::event::{Frame, FrameData, FrameSink, Outlet};
 use crate::log::{Look, Pattern, View};
 use crate::request::{
     LineMatch, Logs, Selection, StreamChoice, TaskAnswer, Wait, WaitAnswer, WaitManyAnswer,
-    WaitMode, WaitOutcome,
+    WaitMode, WaitOutcome, cursor_of,
 };
 use crate::store::Home;
 use crate::task::{Task, TaskId};
@@ -118,11 +118,8 @@ pub(super) fn wait_for_line(
 }
 
 fn begin(request: &Wait, id: &TaskId) -> Begin {
-    if let Some(cursor) = &request.cursor {
-        return Begin::Behind("cursor", cursor.clone());
-    }
-    match request.cursors.as_ref().and_then(|cursors| cursors.get(id)) {
-        Some(cursor) => Begin::Behind("cursors", cursor.clone()),
+    match cursor_of(request.cursor.as_ref(), request.cursors.as_ref(), id) {
+        Some((field, cursor)) => Begin::Behind(field, cursor.to_owned()),
         None => Begin::PresentRun,
     }
 }

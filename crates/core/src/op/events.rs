@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::event::{FrameSink, Outlet};
 use crate::log::{Look, Pattern};
-use crate::request::{Events, EventsAnswer, Logs, Selection, StreamChoice, invalid};
+use crate::request::{Events, EventsAnswer, Logs, Selection, StreamChoice, cursor_of};
 use crate::store::Home;
 use crate::task::TaskId;
 
@@ -134,17 +134,6 @@ impl<'a> Asked<'a> {
     }
 
     fn of_logs(request: &'a Logs) -> Result<Self> {
-        let of_one_document = [
-            ("head", request.head),
-            ("context", request.context),
-            ("max_matches", request.max_matches),
-            ("max_bytes", request.max_bytes),
-        ];
-        if let Some((field, _)) = of_one_document.iter().find(|(_, value)| value.is_some()) {
-            let problem = "it bounds one document, and a stream gives all that is asked for";
-            let hint = "Leave it out, or ask without --stream and --follow.";
-            return Err(invalid(field, problem, hint));
-        }
         let now = Timestamp::now();
         let grep = request.grep.as_deref();
         Ok(Self {
@@ -164,14 +153,10 @@ impl<'a> Asked<'a> {
     }
 
     fn begin(&self, id: &TaskId) -> Begin {
-        if let Some(cursor) = self.cursor {
-            return Begin::Behind("cursor", cursor.clone());
-        }
-        if let Some(cursors) = self.cursors {
-            return match cursors.get(id) {
-                Some(cursor) => Begin::Behind("cursors", cursor.clone()),
-                None => Begin::Start,
-            };
+        match cursor_of(self.cursor, self.cursors, id) {
+            Some((field, cursor)) => return Begin::Behind(field, cursor.to_owned()),
+            None if self.cursors.is_some() => return Begin::Start,
+            None => {}
         }
         match self.lines {
             Some(lines) => Begin::Tail(lines),

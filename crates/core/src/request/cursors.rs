@@ -6,6 +6,18 @@ use super::{Selection, invalid};
 use crate::error::Result;
 use crate::task::TaskId;
 
+/// The cursor that a request has for a task, and the field that holds it.
+pub(crate) fn cursor_of<'a>(
+    cursor: Option<&'a String>,
+    cursors: Option<&'a BTreeMap<TaskId, String>>,
+    id: &TaskId,
+) -> Option<(&'static str, &'a str)> {
+    match cursor {
+        Some(cursor) => Some(("cursor", cursor)),
+        None => Some(("cursors", cursors?.get(id)?)),
+    }
+}
+
 /// A cursor is of one task.
 pub(super) fn check_cursors(
     selection: &Selection,

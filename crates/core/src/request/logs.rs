@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cursors::check_cursors;
+use super::cursors::{check_cursors, cursor_of};
 use super::select::{Filter, select};
 use super::{Moment, Request, Selection, invalid};
 use crate::error::Result;
@@ -105,8 +105,7 @@ impl Logs {
 
     /// The cursor of one task, and the field that holds it.
     pub(crate) fn cursor_of(&self, id: &TaskId) -> Option<(&'static str, &str)> {
-        let cursor = self.cursor.as_deref().map(|text| ("cursor", text));
-        cursor.or_else(|| Some(("cursors", self.cursors.as_ref()?.get(id)?.as_str())))
+        cursor_of(self.cursor.as_ref(), self.cursors.as_ref(), id)
     }
 
     /// Refuses what only one document can show.
@@ -115,11 +114,12 @@ impl Logs {
             ("head", self.head.is_some()),
             ("context", self.context.is_some()),
             ("max_matches", self.max_matches.is_some()),
+            ("max_bytes", self.max_bytes.is_some()),
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((field, _)) => Err(invalid(
                 field,
-                "a stream gives lines one by one, in their order",
+                "it bounds one document, and a stream gives all that is asked for",
                 "Leave it out, or leave --stream and --follow out.",
             )),
             None => Ok(()),

@@ -22,6 +22,7 @@ pub use answer::{
     BatchAnswer, BatchItem, BatchOutcome, Lifecycle, LineMatch, ListAnswer, StartAnswer, Target,
     TaskAnswer, WaitAnswer, WaitManyAnswer, WaitOutcome,
 };
+pub(crate) use cursors::cursor_of;
 pub use decode::{MAX_PAYLOAD_BYTES, decode, decode_batch, invalid, nearest};
 pub use log_answer::{
     Artifact, DetailedLine, EventsAnswer, LogLines, LogMatch, LogsAnswer, LogsReply,
