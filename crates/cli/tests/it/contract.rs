@@ -173,6 +173,24 @@ struct Task {
     idle_timeout_ms: Option<u64>,
     #[serde(deserialize_with = "nullable")]
     ttl_ms: Option<u64>,
+    paused: bool,
+    #[serde(deserialize_with = "nullable")]
+    stdin: Option<Value>,
+    #[serde(deserialize_with = "nullable")]
+    pty: Option<Pty>,
+    #[serde(deserialize_with = "nullable")]
+    health_probe: Option<Value>,
+    #[serde(deserialize_with = "nullable")]
+    owner: Option<Owner>,
+    #[serde(deserialize_with = "nullable")]
+    on_exit: Option<Hook>,
+    #[serde(deserialize_with = "nullable")]
+    queue: Option<Queue>,
+    #[serde(deserialize_with = "nullable")]
+    queue_position: Option<usize>,
+    #[serde(deserialize_with = "nullable")]
+    after: Option<After>,
+    watch: Vec<LogWatch>,
     supervised: bool,
     /// Only where it was asked for, and then `null` or not.
     resources: Option<Resources>,
@@ -230,6 +248,56 @@ struct RestartSettings {
 #[serde(deny_unknown_fields)]
 struct Limits {
     log_bytes: u64,
+    #[serde(deserialize_with = "nullable")]
+    memory_bytes: Option<u64>,
+    #[serde(deserialize_with = "nullable")]
+    cpu_percent: Option<u32>,
+    #[serde(deserialize_with = "nullable")]
+    processes: Option<u32>,
+    #[serde(deserialize_with = "nullable")]
+    open_files: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pty {
+    cols: u16,
+    rows: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Owner {
+    pid: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hook {
+    command: String,
+    args: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Queue {
+    group: String,
+    limit: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct After {
+    ids: Vec<String>,
+    on: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogWatch {
+    name: String,
+    pattern: String,
+    throttle_ms: u64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -123,7 +123,10 @@ impl EventData {
     /// The event that a terminal state is; `None` for other states.
     pub(crate) fn of_end(state: &TaskState) -> Option<Self> {
         match state {
-            TaskState::Starting | TaskState::BackingOff { .. } | TaskState::Running { .. } => None,
+            TaskState::Queued
+            | TaskState::Starting
+            | TaskState::BackingOff { .. }
+            | TaskState::Running { .. } => None,
             TaskState::Exited { exit_code, span } => Some(Self::Exited {
                 exit_code: *exit_code,
                 duration_ms: span.duration_ms,

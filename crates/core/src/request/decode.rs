@@ -89,6 +89,18 @@ pub fn invalid(field: &str, problem: impl fmt::Display, hint: impl Into<String>)
     Error::input(format!("{field}: {problem}"), hint).with("field", field)
 }
 
+/// The kernel ends every text at its first NUL: what stands behind would be lost silently.
+pub(super) fn refuse_nul(field: &str, text: &str) -> Result<()> {
+    if text.contains('\0') {
+        return Err(invalid(
+            field,
+            "it holds a NUL byte",
+            "No path, argument or variable can hold NUL.",
+        ));
+    }
+    Ok(())
+}
+
 fn malformed(error: &serde_json::Error) -> Error {
     Error::input(
         format!("the payload is not valid JSON: {error}"),

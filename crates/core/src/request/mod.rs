@@ -7,10 +7,12 @@
 mod answer;
 mod cursors;
 mod decode;
+mod extras;
 mod log_answer;
 mod logs;
 mod moment;
 mod policy;
+mod probe;
 mod remove;
 mod restart;
 mod select;
@@ -23,7 +25,9 @@ pub use answer::{
     TaskAnswer, WaitAnswer, WaitManyAnswer, WaitOutcome,
 };
 pub(crate) use cursors::cursor_of;
+use decode::refuse_nul;
 pub use decode::{MAX_PAYLOAD_BYTES, decode, decode_batch, invalid, nearest};
+pub use extras::{OwnerAsked, PtyAsked};
 pub use log_answer::{
     Artifact, DetailedLine, EventsAnswer, LogLines, LogMatch, LogsAnswer, LogsReply,
     LogsWithArtifact,
@@ -31,6 +35,7 @@ pub use log_answer::{
 pub use logs::{Events, Logs, StreamChoice};
 pub use moment::Moment;
 pub use policy::Restarts;
+pub use probe::{HealthAsked, ProbeType};
 pub use remove::{Prune, PruneAnswer, PruneFailure, Remove, RemoveAnswer};
 pub use restart::Restart;
 pub use select::{List, Selection, Status, Stop};

@@ -6,11 +6,16 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Request, Restarts, invalid, object_or_null};
+use super::{
+    HealthAsked, OwnerAsked, PtyAsked, Request, Restarts, invalid, object_or_null, refuse_nul,
+};
 use crate::env_file::is_variable_name;
 use crate::error::Result;
 use crate::supervisor::{ID_VARIABLE, RUN_VARIABLE};
-use crate::task::{EnvVars, Leftovers, Limits, Program, Stderr, StopSettings, TaskId, TaskSpec};
+use crate::task::{
+    After, EnvVars, Hook, Leftovers, Limits, LogWatch, Program, Queue, Stderr, Stdin, StopSettings,
+    TaskId, TaskSpec,
+};
 
 /// Start a command in the background.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -69,6 +74,27 @@ pub struct Start {
     /// that comes by; never when left out.
     #[serde(alias = "ttlMs")]
     pub ttl_ms: Option<u64>,
+    /// What it reads; nothing when left out.
+    pub stdin: Option<Stdin>,
+    /// Whether it gets a terminal, and of which size; none when left out.
+    pub pty: Option<PtyAsked>,
+    /// How to find out whether it does what it is for.
+    #[serde(default, alias = "healthProbe", deserialize_with = "object_or_null")]
+    pub health: Option<HealthAsked>,
+    /// The process without which it is not to go on; it is stopped (`owner_gone`) when that ends.
+    #[serde(default, deserialize_with = "object_or_null")]
+    pub owner: Option<OwnerAsked>,
+    /// What is run once when it has ended for good.
+    #[serde(default, alias = "onExit", deserialize_with = "object_or_null")]
+    pub on_exit: Option<Hook>,
+    /// The line that it waits in until it has a place.
+    #[serde(default, deserialize_with = "object_or_null")]
+    pub queue: Option<Queue>,
+    /// The tasks that it waits for.
+    #[serde(default, deserialize_with = "object_or_null")]
+    pub after: Option<After>,
+    /// The lines that its events are to tell of.
+    pub watch: Option<Vec<LogWatch>>,
     /// What happens when the id's task is running; `error` when left out.
     #[serde(alias = "ifRunning")]
     pub if_running: Option<IfRunning>,
@@ -98,6 +124,7 @@ impl Request for Start {
         self.check_program()?;
         self.check_env()?;
         self.check_limits()?;
+        self.check_extras()?;
         self.restart.map_or(Ok(()), Restarts::check)?;
         for (field, millis) in [
             ("timeout_ms", self.timeout_ms),
@@ -186,18 +213,6 @@ impl Start {
         Ok(())
     }
 
-    fn check_limits(&self) -> Result<()> {
-        let least = Limits::LEAST_LOG_BYTES;
-        match self.limits.and_then(Limits::log_cap) {
-            Some(cap) if cap < least => Err(invalid(
-                "limits.log_bytes",
-                format!("{cap} is less than {least}"),
-                format!("Give {least} or more, or 0 for a log without a limit."),
-            )),
-            _ => Ok(()),
-        }
-    }
-
     /// Resolves the request against the caller's surroundings: what is stored is absolute.
     ///
     /// # Errors
@@ -248,22 +263,21 @@ impl Start {
             timeout_ms: self.timeout_ms,
             idle_timeout_ms: self.idle_timeout_ms,
             ttl_ms: self.ttl_ms,
+            stdin: match self.stdin.unwrap_or_default() {
+                Stdin::File(path) => Stdin::File(absolute("stdin.file", &path)?),
+                other => other,
+            },
+            pty: self.pty.and_then(PtyAsked::resolve),
+            health: self.health.map(|health| health.resolve()).transpose()?,
+            owner: self.owner.map(OwnerAsked::resolve).transpose()?,
+            on_exit: self.on_exit,
+            queue: self.queue,
+            after: self.after,
+            watch: self.watch.unwrap_or_default(),
         })
     }
 }
 
 fn absolute(field: &str, path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| invalid(field, error, "Give an absolute path."))
-}
-
-/// The kernel ends every text at its first NUL: what stands behind would be lost silently.
-fn refuse_nul(field: &str, text: &str) -> Result<()> {
-    if text.contains('\0') {
-        return Err(invalid(
-            field,
-            "it holds a NUL byte",
-            "No path, argument or variable can hold NUL.",
-        ));
-    }
-    Ok(())
 }

@@ -21,7 +21,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::process;
-use crate::task::{FailReason, RunSpan, TaskId, TaskRecord, TaskState};
+use crate::task::{FailReason, Health, RunSpan, TaskId, TaskRecord, TaskState};
 
 /// Observes a task as a reader does; `None` when there is no such task.
 ///
@@ -226,11 +226,7 @@ impl Observer<'_> {
             TaskState::Starting => {
                 // Killed between executing the command and recording it: the command may live.
                 if let Some(main) = first_marked(&facts.run_token) {
-                    facts.state = TaskState::Running {
-                        main,
-                        started_at: facts.updated_at,
-                        main_exit: None,
-                    };
+                    facts.state = TaskState::running(main, facts.updated_at, Health::None);
                     return Ok(Condition::Unsupervised);
                 }
                 // It came to nothing: what it was about to replace still holds.

@@ -17,7 +17,9 @@ use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
 use crate::store::{EndRecord, TaskDir, file};
-use crate::task::{KillReason, ProcessIdentity, RunSpan, StopSettings, TaskRecord, TaskState};
+use crate::task::{
+    Health, KillReason, ProcessIdentity, RunSpan, StopSettings, TaskRecord, TaskState,
+};
 
 /// The record, the journal, the times of the logs, the preallocated end, and the FIFO that tells
 /// of the end.
@@ -75,11 +77,11 @@ impl Ledger {
         let (started_at, _) = self
             .executed
             .unwrap_or_else(|| (Timestamp::now(), Stopwatch::start()));
-        self.write(TaskState::Running {
-            main,
-            started_at,
-            main_exit: None,
-        })
+        let health = match self.record.spec.health {
+            Some(_) => Health::Starting,
+            None => Health::None,
+        };
+        self.write(TaskState::running(main, started_at, health))
     }
 
     /// The run is on record and its log in place: what was before it is not needed any more.
@@ -112,7 +114,7 @@ impl Ledger {
         .ok()
         .map(File::from);
         // On a full disk it stays as it is; the end can be told all the same.
-        let _ = self.write(self.record.facts.state.clone());
+        let _ = self.rewrite();
     }
 
     fn forget_previous(&self) -> io::Result<()> {
@@ -164,6 +166,11 @@ impl Ledger {
     fn write(&mut self, state: TaskState) -> io::Result<()> {
         self.prepare(state);
         self.dir.write_record(&self.record)
+    }
+
+    /// The state with what has been changed in it.
+    fn rewrite(&mut self) -> io::Result<()> {
+        self.write(self.record.facts.state.clone())
     }
 
     fn prepare(&mut self, state: TaskState) {

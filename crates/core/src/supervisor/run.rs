@@ -18,7 +18,7 @@ use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
 use crate::store::{Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked};
-use crate::task::{FailReason, KillReason, ProcessIdentity, TaskRecord, TaskState};
+use crate::task::{FailReason, Health, KillReason, ProcessIdentity, TaskRecord, TaskState};
 
 /// This process, in charge of one task.
 pub(super) struct Supervisor {
@@ -160,11 +160,7 @@ impl Supervisor {
         if facts.state == TaskState::Starting
             && let Some(main) = first_marked(&facts.run_token)
         {
-            facts.state = TaskState::Running {
-                main,
-                started_at: facts.updated_at,
-                main_exit: None,
-            };
+            facts.state = TaskState::running(main, facts.updated_at, Health::None);
         }
         self.ledger.adopted();
     }

@@ -1,6 +1,7 @@
 //! The nouns: what was asked ([`TaskSpec`]), what is true ([`TaskRecord`], [`TaskState`]), which
 //! questions a status answers ([`TaskStatus`]), and the [`Task`] that answers show.
 
+mod extras;
 mod id;
 mod record;
 mod restart;
@@ -9,6 +10,9 @@ mod spec;
 mod status;
 mod view;
 
+pub use extras::{
+    After, GroupName, HealthProbe, Hook, LogWatch, Milestone, Owner, Probe, Pty, Queue, Stdin,
+};
 pub use id::{InvalidId, TaskId};
 pub use record::{
     Facts, Generation, MainExit, ProcessIdentity, RunSpan, RunToken, TaskRecord, TaskState,
@@ -17,4 +21,4 @@ pub use restart::{Backoff, RestartPolicy, RestartSettings};
 pub use signal::SignalNumber;
 pub use spec::{EnvVars, Leftovers, Limits, Program, Stderr, StopSettings, TaskSpec};
 pub use status::{FailReason, Health, KillReason, Reason, TaskStatus};
-pub use view::{Resources, Task};
+pub use view::{OwnerPid, Resources, Task};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FailReason, KillReason, SignalNumber, TaskId, TaskSpec, TaskStatus};
+use super::{FailReason, Health, KillReason, SignalNumber, TaskId, TaskSpec, TaskStatus};
 use crate::clock::Timestamp;
 
 /// The content of `task.json`.
@@ -55,6 +55,8 @@ pub struct Facts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskState {
+    /// It waits for its turn: for a place in its queue, or for the tasks that it is to run after.
+    Queued,
     /// Recorded; the command has not been executed yet.
     Starting,
     /// A run has ended, and the next begins after a while.
@@ -70,6 +72,12 @@ pub enum TaskState {
         started_at: Timestamp,
         /// Set when it has ended and the task waits for what it left behind.
         main_exit: Option<MainExit>,
+        /// Set when all its processes are stopped until `resume`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        paused: bool,
+        /// What its health probe says.
+        #[serde(default, skip_serializing_if = "Health::is_none")]
+        health: Health,
     },
     /// The main process ended by itself.
     Exited {
@@ -105,11 +113,23 @@ impl TaskState {
     /// The word for it.
     pub fn status(&self) -> TaskStatus {
         match self {
+            Self::Queued => TaskStatus::Queued,
             Self::Starting | Self::BackingOff { .. } => TaskStatus::Starting,
             Self::Running { .. } => TaskStatus::Running,
             Self::Exited { .. } => TaskStatus::Exited,
             Self::Killed { .. } => TaskStatus::Killed,
             Self::Failed { .. } => TaskStatus::Failed,
+        }
+    }
+
+    /// A main process that has just been executed, or found.
+    pub(crate) fn running(main: ProcessIdentity, started_at: Timestamp, health: Health) -> Self {
+        Self::Running {
+            main,
+            started_at,
+            main_exit: None,
+            paused: false,
+            health,
         }
     }
 

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RestartSettings, SignalNumber};
+use super::{
+    After, HealthProbe, Hook, LogWatch, Owner, Pty, Queue, RestartSettings, SignalNumber, Stdin,
+};
 
 /// Everything that a (re)start of the task needs to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,30 @@ pub struct TaskSpec {
     /// How long after its end it is to be removed; `None` for never.
     #[serde(default)]
     pub ttl_ms: Option<u64>,
+    /// What it reads.
+    #[serde(default)]
+    pub stdin: Stdin,
+    /// The terminal that it gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pty: Option<Pty>,
+    /// How its health is probed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthProbe>,
+    /// The process without which it is not to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// What is run once when it has ended for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_exit: Option<Hook>,
+    /// The line that it waits in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
+    /// The tasks that it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<After>,
+    /// The lines that its journal tells of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watch: Vec<LogWatch>,
 }
 
 /// What is executed.
@@ -139,6 +165,18 @@ pub struct Limits {
     /// What is kept of each of its logs, at least 65536; 0 for all. The oldest bytes go first.
     #[serde(default = "Limits::default_log_bytes", alias = "logBytes")]
     pub log_bytes: u64,
+    /// Bytes of memory of all its processes together.
+    #[serde(default, alias = "memoryBytes")]
+    pub memory_bytes: Option<u64>,
+    /// Processor time of all its processes together; 100 is one processor.
+    #[serde(default, alias = "cpuPercent")]
+    pub cpu_percent: Option<u32>,
+    /// How many processes it may have.
+    #[serde(default)]
+    pub processes: Option<u32>,
+    /// How many files each of its processes may have open.
+    #[serde(default, alias = "openFiles")]
+    pub open_files: Option<u64>,
 }
 
 impl Limits {
@@ -159,6 +197,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             log_bytes: Self::default_log_bytes(),
+            memory_bytes: None,
+            cpu_percent: None,
+            processes: None,
+            open_files: None,
         }
     }
 }

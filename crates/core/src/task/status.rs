@@ -60,16 +60,25 @@ pub enum KillReason {
     TimedOut,
     /// It went without output for longer than `idle_timeout_ms`.
     Idle,
+    /// The process that owns it is gone.
+    OwnerGone,
+    /// It used more memory than it may.
+    OutOfMemory,
+    /// Its health probe failed too often in a row.
+    Unhealthy,
     /// A signal that did not come from us.
     Signalled,
 }
 
 impl KillReason {
     /// Every reason.
-    pub const ALL: [KillReason; 4] = [
+    pub const ALL: [KillReason; 7] = [
         Self::StopRequested,
         Self::TimedOut,
         Self::Idle,
+        Self::OwnerGone,
+        Self::OutOfMemory,
+        Self::Unhealthy,
         Self::Signalled,
     ];
 
@@ -84,6 +93,9 @@ impl KillReason {
             Self::StopRequested => "stop_requested",
             Self::TimedOut => "timed_out",
             Self::Idle => "idle",
+            Self::OwnerGone => "owner_gone",
+            Self::OutOfMemory => "out_of_memory",
+            Self::Unhealthy => "unhealthy",
             Self::Signalled => "signalled",
         }
     }
@@ -101,17 +113,23 @@ pub enum FailReason {
     HostRebooted,
     /// It was started again as often as its restart policy allows.
     RestartLimit,
+    /// Its health probe did not succeed in the time that it had for the first time.
+    NotReady,
+    /// A task that it was to run after did not get where it had to.
+    DependencyFailed,
     /// What is stored about it cannot be read.
     RecordCorrupt,
 }
 
 impl FailReason {
     /// Every reason.
-    pub const ALL: [FailReason; 5] = [
+    pub const ALL: [FailReason; 7] = [
         Self::SpawnFailed,
         Self::SupervisorLost,
         Self::HostRebooted,
         Self::RestartLimit,
+        Self::NotReady,
+        Self::DependencyFailed,
         Self::RecordCorrupt,
     ];
 }
@@ -127,9 +145,25 @@ pub enum Reason {
 }
 
 /// What the health probe says; `none` where the task has no probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
-    /// The task has no probe.
+    /// The task has no probe, or has ended.
+    #[default]
     None,
+    /// No probe has succeeded yet.
+    Starting,
+    /// The last probes have succeeded.
+    Healthy,
+    /// So many probes in a row have failed as its `failure_threshold` says.
+    Unhealthy,
+}
+
+impl Health {
+    /// Every word for it.
+    pub const ALL: [Health; 4] = [Self::None, Self::Starting, Self::Healthy, Self::Unhealthy];
+
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }

@@ -1,5 +1,7 @@
 //! The task as every answer shows it.
 
+mod tell;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -7,8 +9,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    EnvVars, Facts, Health, Leftovers, Limits, MainExit, Program, Reason, RestartSettings,
-    SignalNumber, Stderr, StopSettings, TaskId, TaskRecord, TaskSpec, TaskState, TaskStatus,
+    After, EnvVars, Health, HealthProbe, Hook, Leftovers, Limits, LogWatch, Pty, Queue, Reason,
+    RestartSettings, SignalNumber, Stderr, Stdin, StopSettings, TaskId, TaskRecord, TaskStatus,
 };
 use crate::clock::Timestamp;
 
@@ -89,11 +91,38 @@ pub struct Task {
     pub idle_timeout_ms: Option<u64>,
     /// How many milliseconds after its end it is removed; `null` for never.
     pub ttl_ms: Option<u64>,
+    /// Whether all its processes are stopped until `resume`.
+    pub paused: bool,
+    /// What it reads; a text shows as `***`.
+    pub stdin: Option<Stdin>,
+    /// The terminal that it has.
+    pub pty: Option<Pty>,
+    /// How its health is probed.
+    pub health_probe: Option<HealthProbe>,
+    /// The process without which it is not to go on.
+    pub owner: Option<OwnerPid>,
+    /// What is run once when it has ended for good.
+    pub on_exit: Option<Hook>,
+    /// The line that it waits in.
+    pub queue: Option<Queue>,
+    /// While it is queued in one: how many are before it, those that run not counted.
+    pub queue_position: Option<usize>,
+    /// The tasks that it waits for.
+    pub after: Option<After>,
+    /// The lines that its events tell of.
+    pub watch: Vec<LogWatch>,
     /// Whether a living supervisor watches it.
     pub supervised: bool,
     /// What its processes use, where that was asked for; `null` when it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Option<Resources>>,
+}
+
+/// A process, by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OwnerPid {
+    /// Above 1.
+    pub pid: i32,
 }
 
 /// What all processes of a task use together.
@@ -109,8 +138,6 @@ pub struct Resources {
     /// The TCP ports that they listen on, in order; `null` where that cannot be told.
     pub ports: Option<Vec<u16>>,
 }
-
-const MASK: &str = "***";
 
 impl Task {
     /// The view of a record. `supervised` says whether a living supervisor watches it.
@@ -162,6 +189,16 @@ impl Task {
             timeout_ms: None,
             idle_timeout_ms: None,
             ttl_ms: None,
+            paused: false,
+            stdin: None,
+            pty: None,
+            health_probe: None,
+            owner: None,
+            on_exit: None,
+            queue: None,
+            queue_position: None,
+            after: None,
+            watch: Vec::new(),
             supervised: false,
             resources: None,
         }
@@ -170,94 +207,6 @@ impl Task {
     /// Shows the values of `env` as they were given.
     pub fn reveal_env(&mut self, env: &EnvVars) {
         self.env = env.0.clone();
-    }
-
-    fn tell_spec(&mut self, spec: &TaskSpec) {
-        self.name = spec.name.clone();
-        match &spec.program {
-            Program::Direct { command, args } => {
-                self.command = Some(command.clone());
-                self.args = args.clone();
-            }
-            Program::Shell(script) => self.shell = Some(script.clone()),
-        }
-        self.workdir = Some(spec.workdir.clone());
-        let masked = |name: &String| (name.clone(), MASK.to_owned());
-        self.env = spec.env.0.keys().map(masked).collect();
-        self.env_file = spec.env_file.clone();
-        self.inherit_env = Some(spec.inherit_env);
-        self.tags = spec.tags.clone();
-        self.parent_session_id = spec.parent_session_id.clone();
-        self.notify_on_exit = spec.notify_on_exit;
-        self.stop = Some(spec.stop);
-        self.leftovers = Some(spec.leftovers);
-        self.stderr = Some(spec.stderr);
-        // It lies beside the log, and is named after it.
-        self.stderr_log_path =
-            (spec.stderr == Stderr::Separate).then(|| self.log_path.with_extension("stderr.log"));
-        self.limits = Some(spec.limits);
-        self.restart = Some(spec.restart);
-        self.timeout_ms = spec.timeout_ms;
-        self.idle_timeout_ms = spec.idle_timeout_ms;
-        self.ttl_ms = spec.ttl_ms;
-    }
-
-    fn tell_facts(&mut self, facts: &Facts) {
-        self.created_at = Some(facts.created_at);
-        self.updated_at = Some(facts.updated_at);
-        self.restart_count = facts.restart_count;
-        self.run = facts.run;
-        self.status = facts.state.status();
-        let span = match &facts.state {
-            TaskState::Starting => None,
-            TaskState::BackingOff { next_start_at } => {
-                self.next_start_at = Some(*next_start_at);
-                None
-            }
-            TaskState::Running {
-                main,
-                started_at,
-                main_exit,
-            } => {
-                self.pid = main_exit.is_none().then_some(main.pid);
-                self.started_at = Some(*started_at);
-                self.duration_ms = Some(Timestamp::now().millis_since(*started_at));
-                None
-            }
-            TaskState::Exited { exit_code, span } => {
-                self.exit_code = Some(*exit_code);
-                Some(span)
-            }
-            TaskState::Killed { reason, exit, span } => {
-                self.reason = Some(Reason::Killed(*reason));
-                self.tell_exit(*exit);
-                span.as_ref()
-            }
-            TaskState::Failed {
-                reason,
-                problem,
-                exit,
-                span,
-            } => {
-                self.tell_exit(*exit);
-                self.reason = Some(Reason::Failed(*reason));
-                self.problem = Some(problem.clone());
-                span.as_ref()
-            }
-        };
-        if let Some(span) = span {
-            self.started_at = Some(span.started_at);
-            self.exited_at = span.exited_at;
-            self.duration_ms = span.duration_ms;
-        }
-    }
-
-    fn tell_exit(&mut self, exit: Option<MainExit>) {
-        match exit {
-            Some(MainExit::Code(code)) => self.exit_code = Some(code),
-            Some(MainExit::Signal(signal)) => self.signal = Some(signal),
-            None => {}
-        }
     }
 
     /// The exit status that stands for this end: the command's own code, 128 + n for a signal,

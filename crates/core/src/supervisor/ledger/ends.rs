@@ -7,17 +7,10 @@ use crate::task::{FailReason, KillReason, MainExit, TaskState};
 impl Ledger {
     /// The main process has ended and the task goes on.
     pub(crate) fn lingering(&mut self, exit: MainExit) {
-        if let TaskState::Running {
-            main, started_at, ..
-        } = self.record.facts.state
-        {
-            let state = TaskState::Running {
-                main,
-                started_at,
-                main_exit: Some(exit),
-            };
+        if let TaskState::Running { main_exit, .. } = &mut self.record.facts.state {
+            *main_exit = Some(exit);
             // On a full disk the end, when it comes, says the same.
-            let _ = self.write(state);
+            let _ = self.rewrite();
         }
     }
 

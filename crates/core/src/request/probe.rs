@@ -1,0 +1,218 @@
+//! `health` of `start`: how to find out whether a task does what it is for.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::invalid;
+use crate::error::{Error, Result};
+use crate::log::Pattern;
+use crate::task::{HealthProbe, Probe};
+
+/// How to find out whether a task does what it is for, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthAsked {
+    /// What is asked.
+    pub r#type: ProbeType,
+    /// Of `http`: `http://HOST[:PORT][/PATH]`.
+    pub url: Option<String>,
+    /// Of `http`: the only status that counts; from 200 to 399 when left out.
+    #[serde(alias = "expectedStatus")]
+    pub expected_status: Option<u16>,
+    /// Of `tcp`: a name or an address.
+    pub host: Option<String>,
+    /// Of `tcp`: from 1.
+    pub port: Option<u16>,
+    /// Of `command`: a path, or a name that is looked up on the task's PATH.
+    pub command: Option<String>,
+    /// Of `command`: its arguments.
+    pub args: Option<Vec<String>>,
+    /// Of `log`: a regular expression (syntax of the Rust `regex` crate) for a line of this run.
+    pub pattern: Option<String>,
+    /// Milliseconds from the end of one probe to the next, from 1; 10000 when left out.
+    #[serde(alias = "intervalMs")]
+    pub interval_ms: Option<u64>,
+    /// Milliseconds that one may take, from 1; 5000 when left out.
+    #[serde(alias = "timeoutMs")]
+    pub timeout_ms: Option<u64>,
+    /// Milliseconds in which the first must succeed, from 1; 30000 when left out.
+    #[serde(alias = "startupTimeoutMs")]
+    pub startup_timeout_ms: Option<u64>,
+    /// How many in a row must fail before a healthy task is unhealthy, from 1; 3 when left out.
+    #[serde(alias = "failureThreshold")]
+    pub failure_threshold: Option<u32>,
+}
+
+/// What a health probe asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeType {
+    /// A GET of `url` answers.
+    Http,
+    /// `host` accepts a connection on `port`.
+    Tcp,
+    /// `command` exits with 0.
+    Command,
+    /// A line of this run's log matches `pattern`.
+    Log,
+}
+
+impl ProbeType {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+            Self::Command => "command",
+            Self::Log => "log",
+        }
+    }
+
+    fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Http => &["url", "expected_status"],
+            Self::Tcp => &["host", "port"],
+            Self::Command => &["command", "args"],
+            Self::Log => &["pattern"],
+        }
+    }
+}
+
+impl HealthAsked {
+    /// What is to be done.
+    ///
+    /// # Errors
+    /// [`Error::CommandInput`] that names the field.
+    pub(super) fn resolve(&self) -> Result<HealthProbe> {
+        self.refuse_fields_of_others()?;
+        let probe = match self.r#type {
+            ProbeType::Http => Probe::Http {
+                url: self.url()?,
+                expected_status: self.expected_status()?,
+            },
+            ProbeType::Tcp => Probe::Tcp {
+                host: self.text("host", self.host.as_ref())?,
+                port: match self.port {
+                    None => return Err(self.missing("port")),
+                    Some(0) => {
+                        return Err(invalid(
+                            "health.port",
+                            "nothing listens on port 0",
+                            "Give 1 to 65535.",
+                        ));
+                    }
+                    Some(port) => port,
+                },
+            },
+            ProbeType::Command => Probe::Command {
+                command: self.text("command", self.command.as_ref())?,
+                args: self.args.clone().unwrap_or_default(),
+            },
+            ProbeType::Log => {
+                let pattern = self.text("pattern", self.pattern.as_ref())?;
+                Pattern::compile("health.pattern", &pattern)?;
+                Probe::Log { pattern }
+            }
+        };
+        Ok(HealthProbe {
+            probe,
+            interval_ms: at_least_one("interval_ms", self.interval_ms, HealthProbe::INTERVAL_MS)?,
+            timeout_ms: at_least_one("timeout_ms", self.timeout_ms, HealthProbe::TIMEOUT_MS)?,
+            startup_timeout_ms: at_least_one(
+                "startup_timeout_ms",
+                self.startup_timeout_ms,
+                HealthProbe::STARTUP_TIMEOUT_MS,
+            )?,
+            failure_threshold: at_least_one(
+                "failure_threshold",
+                self.failure_threshold,
+                HealthProbe::FAILURE_THRESHOLD,
+            )?,
+        })
+    }
+
+    fn url(&self) -> Result<String> {
+        let url = self.text("url", self.url.as_ref())?;
+        let problem = match url.split_once("://") {
+            Some(("https", _)) => "a probe speaks plain http only",
+            Some(("http", rest)) if !rest.is_empty() && !rest.starts_with('/') => return Ok(url),
+            _ => "it is not the URL of an http server",
+        };
+        let hint = "Give http://HOST[:PORT][/PATH], or a probe of another type.";
+        Err(invalid("health.url", problem, hint))
+    }
+
+    fn expected_status(&self) -> Result<Option<u16>> {
+        match self.expected_status {
+            Some(status) if !(100..=599).contains(&status) => Err(invalid(
+                "health.expected_status",
+                format!("{status} is no http status"),
+                "Give 100 to 599, or leave it out for any from 200 to 399.",
+            )),
+            status => Ok(status),
+        }
+    }
+
+    fn text(&self, field: &str, value: Option<&String>) -> Result<String> {
+        match value {
+            None => Err(self.missing(field)),
+            Some(text) if text.is_empty() => Err(invalid(
+                &format!("health.{field}"),
+                "it is empty",
+                "Say what is to be asked.",
+            )),
+            Some(text) if text.contains('\0') => Err(invalid(
+                &format!("health.{field}"),
+                "it holds a NUL byte",
+                "Leave it out.",
+            )),
+            Some(text) => Ok(text.clone()),
+        }
+    }
+
+    fn missing(&self, field: &str) -> Error {
+        let kind = self.r#type.as_str();
+        invalid(
+            &format!("health.{field}"),
+            format!("a probe of type {kind} needs it"),
+            format!(
+                "A probe of type {kind} takes {}.",
+                self.r#type.fields().join(", ")
+            ),
+        )
+    }
+
+    fn refuse_fields_of_others(&self) -> Result<()> {
+        let given = [
+            ("url", self.url.is_some()),
+            ("expected_status", self.expected_status.is_some()),
+            ("host", self.host.is_some()),
+            ("port", self.port.is_some()),
+            ("command", self.command.is_some()),
+            ("args", self.args.is_some()),
+            ("pattern", self.pattern.is_some()),
+        ];
+        let (kind, own) = (self.r#type.as_str(), self.r#type.fields());
+        match given
+            .into_iter()
+            .find(|(field, given)| *given && !own.contains(field))
+        {
+            None => Ok(()),
+            Some((field, _)) => Err(invalid(
+                &format!("health.{field}"),
+                format!("it is not of a probe of type {kind}"),
+                format!("A probe of type {kind} takes {}.", own.join(", ")),
+            )),
+        }
+    }
+}
+
+fn at_least_one<T: PartialEq + From<u8>>(field: &str, value: Option<T>, unless: T) -> Result<T> {
+    match value {
+        Some(zero) if zero == T::from(0) => Err(invalid(
+            &format!("health.{field}"),
+            "it must be at least 1",
+            "Leave it out for its default.",
+        )),
+        value => Ok(value.unwrap_or(unless)),
+    }
+}
