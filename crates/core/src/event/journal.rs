@@ -11,15 +11,13 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::EventData;
 use crate::clock::Timestamp;
 use crate::log::timeline::Lengths;
 use crate::store::{FORMAT_VERSION, TaskDir, file, read_all};
-use crate::task::{
-    Facts, FailReason, Generation, KillReason, MainExit, SignalNumber, StopSettings, TaskState,
-};
+use crate::task::{Facts, Generation};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,139 +39,6 @@ pub struct JournalEntry {
     /// What happened.
     #[serde(flatten)]
     pub event: EventData,
-}
-
-/// What can happen to a task. The names are the `type` of frames.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", content = "data")]
-pub enum EventData {
-    /// The command was executed.
-    #[serde(rename = "task.started")]
-    Started {
-        /// The main process.
-        pid: i32,
-        /// Which execution this is, from 1.
-        run: u32,
-    },
-    /// Someone asked it to end.
-    #[serde(rename = "task.stop_requested")]
-    StopRequested {
-        /// The signal that asks.
-        signal: SignalNumber,
-        /// Milliseconds until SIGKILL.
-        grace_ms: u64,
-        /// Why. Absent in journals of builds that knew one reason only.
-        #[serde(default = "KillReason::asked")]
-        reason: KillReason,
-    },
-    /// This run has ended and another follows.
-    #[serde(rename = "task.restarting")]
-    Restarting {
-        /// The run that has ended.
-        run: u32,
-        /// Its exit code.
-        exit_code: Option<i32>,
-        /// The signal that ended it.
-        signal: Option<SignalNumber>,
-        /// Why it was ended.
-        reason: Option<KillReason>,
-        /// Milliseconds until the next run begins.
-        delay_ms: u64,
-    },
-    /// It ended by itself.
-    #[serde(rename = "task.exited")]
-    Exited {
-        /// 0 to 255.
-        exit_code: i32,
-        /// Milliseconds that it ran.
-        duration_ms: Option<u64>,
-    },
-    /// A signal ended it, or it ended after it was asked to.
-    #[serde(rename = "task.killed")]
-    Killed {
-        /// Its exit code, when it exited by itself after it was asked to.
-        exit_code: Option<i32>,
-        /// The signal that ended it.
-        signal: Option<SignalNumber>,
-        /// Who is to blame.
-        reason: KillReason,
-        /// Milliseconds that it ran.
-        duration_ms: Option<u64>,
-    },
-    /// It could not be started or kept.
-    #[serde(rename = "task.failed")]
-    Failed {
-        /// What went wrong.
-        reason: FailReason,
-        /// The same for people.
-        problem: String,
-    },
-}
-
-impl EventData {
-    /// Splits an exit into the two fields that events show.
-    pub(crate) fn exit_fields(exit: Option<MainExit>) -> (Option<i32>, Option<SignalNumber>) {
-        match exit {
-            Some(MainExit::Code(code)) => (Some(code), None),
-            Some(MainExit::Signal(signal)) => (None, Some(signal)),
-            None => (None, None),
-        }
-    }
-
-    /// The event that a terminal state is; `None` for other states.
-    pub(crate) fn of_end(state: &TaskState) -> Option<Self> {
-        match state {
-            TaskState::Queued
-            | TaskState::Starting
-            | TaskState::BackingOff { .. }
-            | TaskState::Running { .. } => None,
-            TaskState::Exited { exit_code, span } => Some(Self::Exited {
-                exit_code: *exit_code,
-                duration_ms: span.duration_ms,
-            }),
-            TaskState::Killed { reason, exit, span } => {
-                let (exit_code, signal) = Self::exit_fields(*exit);
-                Some(Self::Killed {
-                    exit_code,
-                    signal,
-                    reason: *reason,
-                    duration_ms: span.as_ref().and_then(|span| span.duration_ms),
-                })
-            }
-            TaskState::Failed {
-                reason, problem, ..
-            } => Some(Self::Failed {
-                reason: *reason,
-                problem: problem.clone(),
-            }),
-        }
-    }
-
-    pub(crate) fn stop_requested(stop: StopSettings, reason: KillReason) -> Self {
-        Self::StopRequested {
-            signal: stop.signal,
-            grace_ms: stop.grace_ms,
-            reason,
-        }
-    }
-
-    /// Whether it is the last one of a task.
-    pub fn is_terminal(&self) -> bool {
-        matches!(
-            self,
-            Self::Exited { .. } | Self::Killed { .. } | Self::Failed { .. }
-        )
-    }
-
-    /// Every type name, for discovery.
-    pub const TYPES: [&'static str; 6] = [
-        "task.started",
-        "task.stop_requested",
-        "task.restarting",
-        "task.exited",
-        "task.killed",
-        "task.failed",
-    ];
 }
 
 /// The supervisor's end of the journal.

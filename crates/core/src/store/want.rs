@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::FORMAT_VERSION;
-use crate::task::{Facts, Generation, StopSettings};
+use crate::task::{Facts, Generation, Recipient, SignalNumber, StopSettings};
 
 /// The content of `want.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,12 @@ pub(crate) enum Verb {
     Stop(StopSettings),
     /// End this run; a successor that is already waiting for the lock begins the next.
     Restart(StopSettings),
+    /// Stop all processes of the task until it is resumed.
+    Pause,
+    /// Have them go on.
+    Resume,
+    /// Send a signal.
+    Signal(SignalNumber, Recipient),
 }
 
 impl Want {
@@ -65,7 +71,7 @@ impl Want {
 /// SIGKILL beats every other signal; otherwise the newer signal is sent, and the shorter grace
 /// holds.
 fn harsher(old: StopSettings, new: StopSettings) -> StopSettings {
-    let kill = crate::task::SignalNumber::KILL;
+    let kill = SignalNumber::KILL;
     StopSettings {
         signal: if old.signal == kill { kill } else { new.signal },
         grace_ms: old.grace_ms.min(new.grace_ms),

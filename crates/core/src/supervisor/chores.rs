@@ -1,7 +1,10 @@
 //! Carrying out what the machine decides, and telling it what has happened.
 
+mod begin;
 mod heard;
+mod wishes;
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use super::detach::release_unused_stack;
@@ -9,14 +12,14 @@ use super::execute::{Execution, LogSource, Undo};
 use super::growth::Growth;
 use super::ledger::Ledger;
 use super::limits::RunLimits;
-use super::machine::{Action, Event, Sequel, Settings, State, StopStep, Then, step};
+use super::machine::{Action, Event, Settings, State, step};
+use super::owner::OwnerWatch;
 use super::policy::Retries;
-use super::signals::{Heard, Signals};
+use super::signals::{Concern, Heard, Listen, Signals};
 use super::tree::Tree;
 use crate::clock::Deadline;
-use crate::process;
 use crate::store::Home;
-use crate::task::ProcessIdentity;
+use crate::task::{ProcessIdentity, SignalNumber};
 
 /// Between two sweeps of SIGKILL: SIGCHLD ends it earlier.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -41,77 +44,31 @@ pub(crate) struct Chores<'a> {
     limits: RunLimits,
     /// When the next run begins.
     next_run: Deadline,
+    owner: Option<OwnerWatch>,
+    /// Tells of the end of a main process that is not our child.
+    main_watch: Option<OwnedFd>,
 }
 
-impl<'a> Chores<'a> {
-    /// For a run that we executed ourselves.
-    pub(crate) fn own(
-        home: &'a Home,
-        ledger: &'a mut Ledger,
-        signals: &'a mut Signals,
-        main: ProcessIdentity,
-    ) -> Self {
-        let tree = Tree::own(main, &ledger.record.facts.run_token);
-        let retries = Retries::new(ledger.record.spec.restart);
-        let limits = RunLimits::of(&ledger.record.spec);
-        Self {
-            retries: Some(retries),
-            limits,
-            ..Self::new(home, ledger, signals, tree, Some(main), State::Running)
-        }
-    }
+/// What a supervisor listens to besides its signals; for most tasks, nothing.
+fn listen_to<'a>(
+    ledger: &'a Ledger,
+    owner: Option<&'a OwnerWatch>,
+    main: Option<&'a OwnedFd>,
+) -> Vec<Listen<'a>> {
+    let writes = ledger.growth.as_ref().and_then(Growth::as_fd);
+    let owner = owner.and_then(OwnerWatch::as_fd);
+    let sources = [
+        (writes, Concern::Writes),
+        (owner, Concern::Owner),
+        (main.map(OwnedFd::as_fd), Concern::Main),
+    ];
+    let sources = sources.into_iter();
+    sources
+        .filter_map(|(fd, concern)| Some(Listen::to(fd?, concern)))
+        .collect()
+}
 
-    /// For a run whose supervisor is lost.
-    pub(crate) fn adopted(
-        home: &'a Home,
-        ledger: &'a mut Ledger,
-        signals: &'a mut Signals,
-    ) -> Self {
-        let facts = &ledger.record.facts;
-        let main = facts.state.main().copied().filter(process::is_alive);
-        let tree = Tree::foreign(main, &facts.run_token);
-        let state = if facts.state.status().is_terminal() {
-            State::Clearing {
-                then: Then::Leave,
-                step: StopStep::Asked,
-            }
-        } else {
-            State::Running
-        };
-        Self::new(home, ledger, signals, tree, main, state)
-    }
-
-    fn new(
-        home: &'a Home,
-        ledger: &'a mut Ledger,
-        signals: &'a mut Signals,
-        tree: Tree,
-        main: Option<ProcessIdentity>,
-        state: State,
-    ) -> Self {
-        let spec = &ledger.record.spec;
-        let settings = Settings {
-            leftovers: spec.leftovers,
-            stop: spec.stop,
-            after_success: Sequel::End,
-            after_failure: Sequel::End,
-        };
-        Self {
-            home,
-            ledger,
-            signals,
-            state,
-            settings,
-            tree,
-            main,
-            grace: Deadline::NEVER,
-            sweep: None,
-            retries: None,
-            limits: RunLimits::NONE,
-            next_run: Deadline::NEVER,
-        }
-    }
-
+impl Chores<'_> {
     /// Tells the machine what has happened and does what it decides.
     pub(crate) fn happen(&mut self, event: Event) {
         if let Some(retries) = &self.retries {
@@ -145,7 +102,8 @@ impl<'a> Chores<'a> {
             Action::HandOver => self.ledger.hand_over(),
             Action::Execute => self.execute_next_run(),
             Action::NoteStopRequest(stop, reason) => self.ledger.note_stop_request(stop, reason),
-            Action::SignalTree(signal) => self.tree.signal(signal),
+            // What is stopped would sleep through its grace period.
+            Action::SignalTree(signal) => self.tree.signal(&[signal, SignalNumber::CONT]),
             Action::LimitGrace(ms) => {
                 self.grace = self
                     .grace
@@ -155,6 +113,12 @@ impl<'a> Chores<'a> {
                 self.grace = Deadline::NEVER;
                 self.sweep = Some((Deadline::after(Duration::ZERO), FIRST_PAUSE));
             }
+            Action::PauseTree => self.pause(),
+            Action::ResumeTree => self.resume(),
+            Action::Deliver(signal, recipient) => self.deliver(signal, recipient),
+            Action::RecordDependencyFailed => self.ledger.dependency_failed(String::new()),
+            Action::RunHook => self.ledger.cleared(),
+            Action::KillHook => {}
             Action::Leave => self.ledger.cleared(),
         }
     }
@@ -190,8 +154,9 @@ impl<'a> Chores<'a> {
     /// Looks after the run until the machine says that nothing is left to do.
     pub(crate) fn see_through(&mut self) -> std::io::Result<()> {
         // What was heard of children before now has been forgotten with the rest.
-        self.attend_to(Heard {
+        self.attend_to(&Heard {
             child: true,
+            ready: vec![Concern::Owner],
             ..Heard::default()
         });
         if self.state != State::Ended {
@@ -200,12 +165,15 @@ impl<'a> Chores<'a> {
         release_unused_stack();
         while self.state != State::Ended {
             let deadline = self.next_deadline();
-            let writes = self.ledger.growth.as_ref().and_then(Growth::as_fd);
-            let heard = self.signals.wait(deadline, writes)?;
-            self.attend_to(heard);
+            let heard = self.signals.wait(
+                deadline,
+                &listen_to(self.ledger, self.owner.as_ref(), self.main_watch.as_ref()),
+            )?;
+            let written = heard.written;
+            self.attend_to(&heard);
             // What is written has no part in how the task fares: the machine is not told.
             self.ledger
-                .with_growth(|growth, dir| growth.attend(dir, heard.written));
+                .with_growth(|growth, dir| growth.attend(dir, written));
         }
         self.ledger.with_growth(Growth::finish);
         Ok(())
@@ -222,7 +190,8 @@ impl<'a> Chores<'a> {
         let grows = self.ledger.growth.as_ref();
         let grows = grows.map_or(Deadline::NEVER, Growth::due);
         let own = self.grace.sooner(self.next_run).sooner(self.limits.due());
-        own.sooner(sweep).sooner(look).sooner(grows)
+        let owner = self.owner.as_ref().map_or(Deadline::NEVER, OwnerWatch::due);
+        own.sooner(sweep).sooner(look).sooner(grows).sooner(owner)
     }
 
     fn is_waiting_for_tree(&self) -> bool {

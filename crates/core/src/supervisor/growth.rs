@@ -164,6 +164,11 @@ impl Growth {
         Duration::from_millis(self.silent.elapsed_ms())
     }
 
+    /// The time without output is counted from now on.
+    pub(crate) fn break_silence(&mut self) {
+        self.silent = Stopwatch::start();
+    }
+
     fn note(&mut self, dir: &TaskDir) {
         if self.seen != self.noted && self.note_from.has_passed() {
             self.push_mark();
@@ -264,7 +269,10 @@ mod tests {
                 stderr: None,
                 in_folder: false,
             };
-            let limits = Limits { log_bytes: cap };
+            let limits = Limits {
+                log_bytes: cap,
+                ..Limits::default()
+            };
             let before = Lengths {
                 main: before,
                 stderr: 0,

@@ -18,7 +18,8 @@ use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
 use crate::store::{EndRecord, TaskDir, file};
 use crate::task::{
-    Health, KillReason, ProcessIdentity, RunSpan, StopSettings, TaskRecord, TaskState,
+    Health, ProcessIdentity, Reason, Recipient, RunSpan, SignalNumber, StopSettings, TaskRecord,
+    TaskState,
 };
 
 /// The record, the journal, the times of the logs, the preallocated end, and the FIFO that tells
@@ -121,17 +122,54 @@ impl Ledger {
         remove(&self.dir, file::PREVIOUS_RECORD)
     }
 
-    pub(crate) fn note_stop_request(&mut self, stop: StopSettings, reason: KillReason) {
+    pub(crate) fn note_stop_request(&mut self, stop: StopSettings, reason: Reason) {
         self.note(EventData::stop_requested(stop, reason));
+        // The signal is followed by SIGCONT: what was paused goes on.
+        self.set_paused(false);
     }
 
-    /// How long the present run has lasted, where this process executed it.
+    /// All processes of the task stand still, or go on. Returns whether that is new.
+    pub(crate) fn set_paused(&mut self, now: bool) -> bool {
+        match &mut self.record.facts.state {
+            TaskState::Running { paused, .. } if *paused != now => *paused = now,
+            _ => return false,
+        }
+        self.note(if now {
+            EventData::Paused {}
+        } else {
+            EventData::Resumed {}
+        });
+        let _ = self.rewrite();
+        true
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        matches!(
+            self.record.facts.state,
+            TaskState::Running { paused: true, .. }
+        )
+    }
+
+    /// A signal was sent on someone's behalf.
+    pub(crate) fn signal_sent(&mut self, signal: SignalNumber, to: Recipient) {
+        self.note(EventData::SignalSent { signal, to });
+    }
+
+    /// Puts on record that a wish has been carried out which changed nothing else.
+    pub(crate) fn wish_done(&mut self) {
+        let _ = self.rewrite();
+    }
+
+    /// How long the present run has lasted.
     pub(crate) fn run_time(&self) -> Duration {
-        let (_, watch) = match self.executed {
-            Some(executed) => executed,
-            None => return Duration::ZERO,
-        };
-        Duration::from_millis(watch.elapsed_ms())
+        match (self.executed, &self.record.facts.state) {
+            (Some((_, watch)), _) => Duration::from_millis(watch.elapsed_ms()),
+            // Another process executed it: by the clock on the wall.
+            (None, TaskState::Running { started_at, .. }) => {
+                Duration::from_millis(Timestamp::now().millis_since(*started_at))
+            }
+            (None, _) => Duration::ZERO,
+        }
     }
 
     /// Journal entries are lost on a full disk; the end of a task is not (see `conclude`).

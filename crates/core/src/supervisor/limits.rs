@@ -11,6 +11,8 @@ use crate::task::{KillReason, TaskSpec};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunLimits {
     run: Deadline,
+    /// While the task is paused: what is left of its time.
+    left: Option<Duration>,
     idle: Option<Idle>,
 }
 
@@ -25,6 +27,7 @@ impl RunLimits {
     /// None at all.
     pub(crate) const NONE: Self = Self {
         run: Deadline::NEVER,
+        left: None,
         idle: None,
     };
 
@@ -34,10 +37,39 @@ impl RunLimits {
         let idle = spec.idle_timeout_ms.map(Duration::from_millis);
         Self {
             run: run.map_or(Deadline::NEVER, Deadline::after),
+            left: None,
             idle: idle.map(|most| Idle {
                 most,
                 look_at: Deadline::after(most),
             }),
+        }
+    }
+
+    /// The same for a run that has lasted for so long already.
+    pub(crate) fn after(mut self, run_time: Duration) -> Self {
+        if let Some(left) = self.run.remaining() {
+            self.run = Deadline::after(left.saturating_sub(run_time));
+        }
+        self
+    }
+
+    /// The task stands still, and so does its time.
+    pub(crate) fn pause(&mut self) {
+        self.left = self.run.remaining();
+        self.run = Deadline::NEVER;
+        if let Some(idle) = &mut self.idle {
+            idle.look_at = Deadline::NEVER;
+        }
+    }
+
+    /// It goes on. Its silence begins anew: it could not speak.
+    pub(crate) fn resume(&mut self, ledger: &mut Ledger) {
+        if let Some(left) = self.left.take() {
+            self.run = Deadline::after(left);
+        }
+        if let Some(idle) = &mut self.idle {
+            ledger.with_growth(|growth, _| growth.break_silence());
+            idle.look_at = Deadline::after(idle.most);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a supervisor does next, as a pure function: no I/O, no clock. `chores.rs` turns what
 //! happens into [`Event`]s and carries out the [`Action`]s. It begins when the command has been
-//! executed (`run.rs`).
+//! executed, or the task waits for its turn (`run.rs`).
 //!
 //! ```text
 //! Running ──MainEnded──▶ Clearing ──TreeGone──▶ Ended
@@ -9,13 +9,14 @@
 //! ```
 //!
 //! Where a restart policy has another run follow, what would be `Ended` is `BackingOff`, and
-//! `DelayOver` leads from there to `Running`.
+//! `DelayOver` leads from there to `Running`. A task that has to wait for its turn begins in
+//! `Queued`. One with a hook gets to `Ended` by way of `Hooking`.
 
 mod step;
 
 pub(crate) use step::step;
 
-use crate::task::{KillReason, Leftovers, MainExit, SignalNumber, StopSettings};
+use crate::task::{Leftovers, MainExit, Reason, Recipient, SignalNumber, StopSettings};
 
 /// What a task's spec says about its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(crate) struct Settings {
     pub after_success: Sequel,
     /// What follows one that did not.
     pub after_failure: Sequel,
+    /// Whether something is to be run when it has ended for good.
+    pub has_hook: bool,
 }
 
 /// What follows a run that nobody asked to end.
@@ -42,6 +45,8 @@ pub(crate) enum Sequel {
 /// Where a supervisor stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
+    /// The first run begins when it is the task's turn.
+    Queued,
     /// The main process is alive and nobody has asked it to end.
     Running,
     /// The main process ended by itself and the task goes on until what it left is gone.
@@ -52,6 +57,8 @@ pub(crate) enum State {
     Clearing { then: Then, step: StopStep },
     /// Nothing of the run is left; the next begins when its delay is over.
     BackingOff,
+    /// The task has ended for good, which is on record; its hook runs.
+    Hooking,
     /// Nothing is left to do.
     Ended,
 }
@@ -60,7 +67,7 @@ pub(crate) enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// The task is to end, for this reason.
-    End(KillReason),
+    End(Reason),
     /// A successor is to execute the command again.
     Restart,
 }
@@ -82,15 +89,15 @@ pub(crate) enum Then {
     /// Record that it ended by itself.
     RecordEnd(Exit),
     /// Record that the task was ended.
-    RecordStopped(Exit, KillReason),
+    RecordStopped(Exit, Reason),
     /// Record that it has been started again often enough.
-    GiveUp(Exit, Option<KillReason>),
+    GiveUp(Exit, Option<Reason>),
     /// Hand over to the successor.
     HandOver(Exit),
     /// Execute it again after a while.
     RunAgain {
         exit: Exit,
-        reason: Option<KillReason>,
+        reason: Option<Reason>,
         delay_ms: u64,
     },
 }
@@ -110,13 +117,27 @@ pub(crate) enum Event {
     /// A successor wants to run the command again.
     Restart(StopSettings),
     /// It has reached a limit of its own, and is to end for this reason.
-    Limit(KillReason),
+    Limit(Reason),
+    /// Someone wants all its processes to stand still.
+    Pause,
+    /// Someone wants them to go on.
+    Resume,
+    /// Someone wants it to get a signal.
+    Signal(SignalNumber, Recipient),
     /// The grace period is over.
     GraceOver,
     /// It is time for the next run.
     DelayOver,
     /// The next run could not be executed, which is on record.
     NotExecuted,
+    /// It is the task's turn.
+    TurnCame,
+    /// A task that it waits for has not got where it had to, and never will.
+    DependencyFailed,
+    /// The hook has ended, or could not be run.
+    HookEnded,
+    /// The hook has had its time.
+    HookTimedOut,
 }
 
 /// What a supervisor is to do.
@@ -127,15 +148,17 @@ pub(crate) enum Action {
     /// Record the end of a main process that nobody asked to end, and wake whoever waits.
     RecordEnd(Exit),
     /// Record the end of a task that was asked to end, and wake whoever waits.
-    RecordStopped(Exit, KillReason),
+    RecordStopped(Exit, Reason),
     /// Record the end of a task that has been started again often enough, and wake whoever waits.
-    RecordGivenUp(Exit, Option<KillReason>),
+    RecordGivenUp(Exit, Option<Reason>),
+    /// Record that a task that it waits for has not got where it had to, and wake whoever waits.
+    RecordDependencyFailed,
     /// Record that a successor executes the next run.
     RecordRestarting(Exit),
     /// Record that the next run follows, and wait for so many milliseconds.
     BackOff {
         exit: Exit,
-        reason: Option<KillReason>,
+        reason: Option<Reason>,
         delay_ms: u64,
     },
     /// Hand the run that was to begin to a successor.
@@ -143,13 +166,23 @@ pub(crate) enum Action {
     /// Execute the next run.
     Execute,
     /// Note in the journal that the task was asked to end, and why.
-    NoteStopRequest(StopSettings, KillReason),
+    NoteStopRequest(StopSettings, Reason),
     /// Send a signal to every process of the task, then SIGCONT: what is stopped cannot hear.
     SignalTree(SignalNumber),
     /// The grace period ends so many milliseconds from now, or earlier if it already does.
     LimitGrace(u64),
     /// SIGKILL to every process of the task, again and again until nothing is left.
     KillTree,
+    /// Stop every process of the task until it is resumed.
+    PauseTree,
+    /// Have them go on.
+    ResumeTree,
+    /// Send someone's signal.
+    Deliver(SignalNumber, Recipient),
+    /// Run the hook.
+    RunHook,
+    /// End it.
+    KillHook,
     /// Let go of everything and end.
     Leave,
 }

@@ -26,6 +26,7 @@ mod ledger;
 mod limits;
 mod log_file;
 mod machine;
+mod owner;
 mod policy;
 mod run;
 mod signals;
@@ -65,16 +66,19 @@ pub(crate) enum Errand {
     Restart,
     /// Take charge of a task whose supervisor is lost, and carry out the wish.
     Adopt,
+    /// Take charge of a task whose supervisor is lost, and go on as that one would have.
+    Attend,
 }
 
 impl Errand {
-    const ALL: [Errand; 3] = [Self::Start, Self::Restart, Self::Adopt];
+    const ALL: [Errand; 4] = [Self::Start, Self::Restart, Self::Adopt, Self::Attend];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
             Self::Restart => "restart",
             Self::Adopt => "adopt",
+            Self::Attend => "attend",
         }
     }
 

@@ -18,13 +18,14 @@ use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
 use crate::store::{Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked};
-use crate::task::{FailReason, Health, KillReason, ProcessIdentity, TaskRecord, TaskState};
+use crate::task::{FailReason, Health, ProcessIdentity, Reason, TaskRecord, TaskState};
 
 /// This process, in charge of one task.
 pub(super) struct Supervisor {
     home: Home,
     ledger: Ledger,
     signals: Signals,
+    errand: Errand,
     main: Option<ProcessIdentity>,
     /// Held until this process ends.
     lock: SupervisorLock,
@@ -48,7 +49,7 @@ impl Supervisor {
         // Before the lock: whoever sees the lock may send a signal.
         let signals = Signals::open()?;
         let (asked, lock) = match errand {
-            Errand::Start | Errand::Adopt => (None, SupervisorLock::take(&dir)?),
+            Errand::Start | Errand::Adopt | Errand::Attend => (None, SupervisorLock::take(&dir)?),
             Errand::Restart => {
                 let candidacy = Candidacy::declare(&dir)?;
                 let asked = ask_predecessor(&dir, &candidacy)?;
@@ -81,20 +82,21 @@ impl Supervisor {
         }
         let journal = match errand {
             Errand::Start => Journal::anew(&dir)?,
-            Errand::Restart | Errand::Adopt => Journal::continued(&dir),
+            Errand::Restart | Errand::Adopt | Errand::Attend => Journal::continued(&dir),
         };
         let ledger = Ledger::open(dir, record, journal, live);
         let mut supervisor = Self {
             home,
             ledger,
             signals,
+            errand,
             main: None,
             lock,
         };
         let answer = match errand {
             Errand::Start => supervisor.start(handshake),
             Errand::Restart => supervisor.restart(handshake, asked)?,
-            Errand::Adopt => supervisor.adopt(),
+            Errand::Adopt | Errand::Attend => supervisor.adopt(),
         };
         // Only now may others change the task: its state is settled. And before the answer: who has
         // it finds no lock in the way.
@@ -124,7 +126,7 @@ impl Supervisor {
             && asked.is_some_and(|asked| facts.run == asked.run + 1);
         if asked.is_some_and(|asked| asked.was_overruled(&self.ledger.dir, &facts.generation)) {
             if handed_over {
-                self.ledger.stopped(None, KillReason::StopRequested, true);
+                self.ledger.stopped(None, Reason::asked(), true);
             }
             return Ok(Answer::Stopped);
         }
@@ -220,7 +222,7 @@ impl Supervisor {
     /// task whose process we seemed to be before we had our lock.
     fn ready(&mut self) -> Answer {
         // What it tells of children as well is asked for again at the beginning of the watch.
-        let _ = self.signals.wait(Deadline::after(Duration::ZERO), None);
+        let _ = self.signals.wait(Deadline::after(Duration::ZERO), &[]);
         Answer::Ready(Box::new(self.ledger.record.facts.clone()))
     }
 
@@ -229,6 +231,9 @@ impl Supervisor {
         match self.main {
             Some(main) => {
                 Chores::own(&self.home, &mut self.ledger, &mut self.signals, main).see_through()
+            }
+            None if self.errand == Errand::Attend => {
+                Chores::attending(&self.home, &mut self.ledger, &mut self.signals).see_through()
             }
             None => {
                 // Adopted: the wish that it was adopted for is waiting.
@@ -239,7 +244,7 @@ impl Supervisor {
                     .filter(|want| want.is_for(&self.ledger.record.facts));
                 let stop = match wish.map(|want| want.verb) {
                     Some(Verb::Stop(stop) | Verb::Restart(stop)) => stop,
-                    None => self.ledger.record.spec.stop,
+                    _ => self.ledger.record.spec.stop,
                 };
                 self.end_adopted(Event::Stop(stop))
             }

@@ -11,7 +11,7 @@ use crate::clock::Deadline;
 use crate::wait::poll_timeout;
 
 /// What was heard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Heard {
     /// A child changed its state.
     pub child: bool,
@@ -19,6 +19,39 @@ pub(crate) struct Heard {
     pub wish: bool,
     /// Something was written to the task's folder, perhaps a log.
     pub written: bool,
+    /// What else was listened to and has something to say.
+    pub ready: Vec<Concern>,
+}
+
+/// What a descriptor besides the signals tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Concern {
+    /// A log was written to.
+    Writes,
+    /// The process that owns the task has ended.
+    Owner,
+    /// The main process, which is not our child, has ended.
+    Main,
+}
+
+/// A descriptor to listen to, and what it tells of.
+#[derive(Debug)]
+pub(crate) struct Listen<'a> {
+    pub fd: BorrowedFd<'a>,
+    /// What to wait for; hang-ups and errors are always told.
+    pub events: PollFlags,
+    pub concern: Concern,
+}
+
+impl<'a> Listen<'a> {
+    /// Waits until there is something to read, or to know.
+    pub(crate) fn to(fd: BorrowedFd<'a>, concern: Concern) -> Self {
+        Self {
+            fd,
+            events: PollFlags::POLLIN,
+            concern,
+        }
+    }
 }
 
 /// Listens for SIGCHLD and SIGTERM, and for SIGIO where that is how writes are told.
@@ -36,25 +69,32 @@ impl Signals {
         })
     }
 
-    /// Sleeps until something is heard or the deadline has passed. `writes` becomes readable
-    /// when a log is written to, where no signal tells.
-    pub(crate) fn wait(
-        &mut self,
-        deadline: Deadline,
-        writes: Option<BorrowedFd<'_>>,
-    ) -> io::Result<Heard> {
-        let signals = self.source.as_fd();
-        let listen = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let mut sources = [listen(signals), listen(writes.unwrap_or(signals))];
-        let told = &mut sources[..1 + usize::from(writes.is_some())];
-        let written = match poll(told, poll_timeout(deadline)) {
-            Ok(_) => told.get(1).and_then(PollFd::any).unwrap_or(false),
-            Err(Errno::EINTR) => false,
-            Err(errno) => return Err(errno.into()),
+    /// Sleeps until something is heard or the deadline has passed.
+    pub(crate) fn wait(&mut self, deadline: Deadline, others: &[Listen<'_>]) -> io::Result<Heard> {
+        let mut ready = Vec::new();
+        let signals = PollFd::new(self.source.as_fd(), PollFlags::POLLIN);
+        let told = if others.is_empty() {
+            // The common case, in which a supervisor allocates nothing.
+            poll(&mut [signals], poll_timeout(deadline))
+        } else {
+            let mut fds = Vec::with_capacity(1 + others.len());
+            fds.push(signals);
+            fds.extend(others.iter().map(|it| PollFd::new(it.fd, it.events)));
+            let told = poll(&mut fds, poll_timeout(deadline));
+            let told_of = others.iter().zip(&fds[1..]);
+            let spoke = told_of.filter(|(_, fd)| fd.any() == Some(true));
+            ready.extend(spoke.map(|(it, _)| it.concern));
+            told
         };
+        match told {
+            Ok(_) => {}
+            Err(Errno::EINTR) => ready.clear(),
+            Err(errno) => return Err(errno.into()),
+        }
         let heard = self.source.drain()?;
         Ok(Heard {
-            written: heard.written || written,
+            written: heard.written || ready.contains(&Concern::Writes),
+            ready,
             ..heard
         })
     }

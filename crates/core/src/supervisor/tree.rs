@@ -98,16 +98,15 @@ impl Tree {
             .any(|pid| process::identify(pid).is_some())
     }
 
-    /// Sends a signal to every process, once each, also to those that appear meanwhile.
-    pub(crate) fn signal(&self, signal: SignalNumber) {
+    /// Sends signals to every process, once each, also to those that appear meanwhile.
+    pub(crate) fn signal(&self, signals: &[SignalNumber]) {
         let mut told = BTreeSet::new();
         // Whoever forks faster than we look is left to SIGKILL, which sweeps until nothing is left.
         for _ in 0..8 {
             let before = told.len();
             for pid in self.pids() {
                 if let Some(process) = process::identify(pid).filter(|found| told.insert(*found)) {
-                    // What is stopped would sleep through its grace period.
-                    process::send(&process, &[signal, SignalNumber::CONT]);
+                    process::send(&process, signals);
                 }
             }
             if told.len() == before {

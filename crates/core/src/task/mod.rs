@@ -18,7 +18,7 @@ pub use record::{
     Facts, Generation, MainExit, ProcessIdentity, RunSpan, RunToken, TaskRecord, TaskState,
 };
 pub use restart::{Backoff, RestartPolicy, RestartSettings};
-pub use signal::SignalNumber;
+pub use signal::{Recipient, SignalNumber};
 pub use spec::{EnvVars, Leftovers, Limits, Program, Stderr, StopSettings, TaskSpec};
 pub use status::{FailReason, Health, KillReason, Reason, TaskStatus};
 pub use view::{OwnerPid, Resources, Task};

@@ -14,11 +14,24 @@ pub struct SignalNumber(i32);
 /// The largest signal number: `SIGRTMAX` on Linux; macOS ends at 31.
 const LARGEST: i32 = if cfg!(target_os = "linux") { 64 } else { 31 };
 
+/// Which processes of a task get a signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipient {
+    /// The main process.
+    #[default]
+    Main,
+    /// Every process.
+    Tree,
+}
+
 impl SignalNumber {
     /// The polite request to end.
     pub const TERM: SignalNumber = SignalNumber(Signal::SIGTERM as i32);
     /// The end that no process can refuse.
     pub const KILL: SignalNumber = SignalNumber(Signal::SIGKILL as i32);
+    /// Stands still until SIGCONT.
+    pub const STOP: SignalNumber = SignalNumber(Signal::SIGSTOP as i32);
     /// Goes on after a stop.
     pub const CONT: SignalNumber = SignalNumber(Signal::SIGCONT as i32);
 

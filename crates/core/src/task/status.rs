@@ -82,11 +82,6 @@ impl KillReason {
         Self::Signalled,
     ];
 
-    /// Somebody asked for it.
-    pub(crate) fn asked() -> Self {
-        Self::StopRequested
-    }
-
     /// The word that answers use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -132,16 +127,44 @@ impl FailReason {
         Self::DependencyFailed,
         Self::RecordCorrupt,
     ];
+
+    /// The word that answers use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SpawnFailed => "spawn_failed",
+            Self::SupervisorLost => "supervisor_lost",
+            Self::HostRebooted => "host_rebooted",
+            Self::RestartLimit => "restart_limit",
+            Self::NotReady => "not_ready",
+            Self::DependencyFailed => "dependency_failed",
+            Self::RecordCorrupt => "record_corrupt",
+        }
+    }
 }
 
 /// Why a task ended as it did; `null` where the status says it all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Reason {
     /// Of a killed task.
     Killed(KillReason),
     /// Of a failed task.
     Failed(FailReason),
+}
+
+impl Reason {
+    /// Somebody asked for it.
+    pub(crate) fn asked() -> Self {
+        Self::Killed(KillReason::StopRequested)
+    }
+
+    /// The word that answers use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Killed(reason) => reason.as_str(),
+            Self::Failed(reason) => reason.as_str(),
+        }
+    }
 }
 
 /// What the health probe says; `none` where the task has no probe.

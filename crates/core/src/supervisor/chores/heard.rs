@@ -1,15 +1,16 @@
 //! What was heard becomes events.
 
 use super::super::machine::{Event, Exit};
-use super::super::signals::Heard;
+use super::super::signals::{Concern, Heard};
 use super::Chores;
 use crate::clock::Deadline;
 use crate::process::{self, Reaped};
 use crate::store::Verb;
+use crate::task::{KillReason, Reason};
 
 impl Chores<'_> {
     /// Ends first: an end that has already happened outranks a wish that arrives with it.
-    pub(super) fn attend_to(&mut self, heard: Heard) {
+    pub(super) fn attend_to(&mut self, heard: &Heard) {
         let waited_for_tree = self.is_waiting_for_tree();
         let mut gone = false;
         if heard.child {
@@ -26,6 +27,7 @@ impl Chores<'_> {
         }
         if self.has_foreign_main_ended() {
             self.main = None;
+            self.main_watch = None;
             let alone = self.tree.is_gone();
             self.happen(Event::MainEnded { exit: None, alone });
         }
@@ -35,14 +37,18 @@ impl Chores<'_> {
         if heard.wish {
             let wish = self.read_wish();
             self.happen(wish);
+            if matches!(wish, Event::Pause | Event::Resume | Event::Signal(..)) {
+                self.ledger.wish_done();
+            }
         }
         if self.grace.has_passed() {
             self.grace = Deadline::NEVER;
             self.happen(Event::GraceOver);
         }
         if let Some(reason) = self.limits.reached(self.ledger) {
-            self.happen(Event::Limit(reason));
+            self.happen(Event::Limit(Reason::Killed(reason)));
         }
+        self.look_at_owner(heard);
         if self.next_run.has_passed() {
             self.next_run = Deadline::NEVER;
             // Whoever left a wish may have been killed before the signal that goes with it.
@@ -50,6 +56,17 @@ impl Chores<'_> {
             self.happen(event);
         }
         self.sweep_if_due();
+    }
+
+    fn look_at_owner(&mut self, heard: &Heard) {
+        let Some(owner) = &mut self.owner else {
+            return;
+        };
+        let told = heard.ready.contains(&Concern::Owner) || owner.due().has_passed();
+        if told && owner.is_gone() {
+            self.owner = None;
+            self.happen(Event::Limit(Reason::Killed(KillReason::OwnerGone)));
+        }
     }
 
     /// A main process that is not our child ends without a word to us.
@@ -74,6 +91,9 @@ impl Chores<'_> {
         Some(match news.verb {
             Verb::Stop(stop) => Event::Stop(stop),
             Verb::Restart(stop) => Event::Restart(stop),
+            Verb::Pause => Event::Pause,
+            Verb::Resume => Event::Resume,
+            Verb::Signal(signal, recipient) => Event::Signal(signal, recipient),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::Ledger;
 use crate::store::{ended_by_itself, failed};
-use crate::task::{FailReason, KillReason, MainExit, TaskState};
+use crate::task::{FailReason, MainExit, Reason, TaskState};
 
 impl Ledger {
     /// The main process has ended and the task goes on.
@@ -31,17 +31,46 @@ impl Ledger {
     }
 
     /// It has ended after it was asked to.
-    pub(crate) fn stopped(&mut self, exit: Option<MainExit>, reason: KillReason, cleared: bool) {
+    pub(crate) fn stopped(&mut self, exit: Option<MainExit>, reason: Reason, cleared: bool) {
         self.record.facts.cleared = cleared;
         let span = self.span();
-        self.conclude(TaskState::Killed { reason, exit, span });
+        self.conclude(match reason {
+            Reason::Killed(reason) => TaskState::Killed { reason, exit, span },
+            Reason::Failed(reason) => TaskState::Failed {
+                reason,
+                problem: self.why_it_failed(reason),
+                exit,
+                span,
+            },
+        });
+    }
+
+    fn why_it_failed(&self, reason: FailReason) -> String {
+        match (reason, &self.record.spec.health) {
+            (FailReason::NotReady, Some(health)) => format!(
+                "its health probe did not succeed within {} ms",
+                health.startup_timeout_ms
+            ),
+            _ => format!("it was ended ({})", reason.as_str()),
+        }
+    }
+
+    /// A task that it waited for has not got where it had to.
+    pub(crate) fn dependency_failed(&mut self, problem: String) {
+        self.record.facts.cleared = true;
+        self.conclude(TaskState::Failed {
+            reason: FailReason::DependencyFailed,
+            problem,
+            exit: None,
+            span: None,
+        });
     }
 
     /// It has ended, and has been started again as often as it may be.
     pub(crate) fn given_up(
         &mut self,
         exit: Option<MainExit>,
-        reason: Option<KillReason>,
+        reason: Option<Reason>,
         cleared: bool,
     ) {
         self.record.facts.cleared = cleared;

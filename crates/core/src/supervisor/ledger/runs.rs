@@ -9,14 +9,14 @@ use crate::clock::Timestamp;
 use crate::event::EventData;
 use crate::process;
 use crate::store::{encode_record, file};
-use crate::task::{KillReason, MainExit, RunToken, TaskState};
+use crate::task::{MainExit, Reason, RunToken, TaskState};
 
 impl Ledger {
     /// This run is over and the next begins after a while.
     pub(crate) fn backing_off(
         &mut self,
         exit: Option<MainExit>,
-        reason: Option<KillReason>,
+        reason: Option<Reason>,
         delay_ms: u64,
     ) {
         self.note_restart(exit, reason, delay_ms);
@@ -34,11 +34,11 @@ impl Ledger {
 
     /// This run is over and another follows.
     pub(crate) fn restarting(&mut self, exit: Option<MainExit>) {
-        self.note_restart(exit, Some(KillReason::StopRequested), 0);
+        self.note_restart(exit, Some(Reason::asked()), 0);
         self.hand_over();
     }
 
-    fn note_restart(&mut self, exit: Option<MainExit>, reason: Option<KillReason>, delay_ms: u64) {
+    fn note_restart(&mut self, exit: Option<MainExit>, reason: Option<Reason>, delay_ms: u64) {
         self.with_growth(Growth::run_ended);
         let (exit_code, signal) = EventData::exit_fields(exit);
         self.note(EventData::Restarting {

@@ -1,7 +1,7 @@
 //! The table.
 
 use super::{Action, Event, Exit, Purpose, Sequel, Settings, State, StopStep, Then};
-use crate::task::{KillReason, Leftovers, MainExit, SignalNumber, StopSettings};
+use crate::task::{KillReason, Leftovers, MainExit, Reason, SignalNumber, StopSettings};
 
 /// One step: where the supervisor stands now, and what it is to do on the way.
 pub(crate) fn step(settings: Settings, state: State, event: Event) -> (State, Vec<Action>) {
@@ -14,9 +14,17 @@ pub(crate) fn step(settings: Settings, state: State, event: Event) -> (State, Ve
         (S::Running, E::Limit(reason)) => {
             ask(settings.stop, reason, stopping(Purpose::End(reason)))
         }
-        (S::Running, E::NotExecuted) => (S::Ended, vec![Action::Leave]),
+        (S::Running, E::NotExecuted) => end(settings, None),
 
-        (S::Lingering { exit }, E::TreeGone) => finish(after(settings, Some(exit))),
+        (S::Running | S::Lingering { .. }, E::Pause) => (state, vec![Action::PauseTree]),
+        (S::Running | S::Lingering { .. }, E::Resume) => (state, vec![Action::ResumeTree]),
+        // Also to what is being ended: whoever sends it knows the program.
+        (
+            S::Running | S::Lingering { .. } | S::Stopping { .. } | S::Clearing { .. },
+            E::Signal(signal, recipient),
+        ) => (state, vec![Action::Deliver(signal, recipient)]),
+
+        (S::Lingering { exit }, E::TreeGone) => finish(settings, after(settings, Some(exit))),
         (S::Lingering { exit }, E::Stop(stop)) => ask(
             stop,
             STOPPED,
@@ -48,7 +56,7 @@ pub(crate) fn step(settings: Settings, state: State, event: Event) -> (State, Ve
             E::Restart(stop),
         ) if reason != STOPPED => ask_again(stop, step, stopping(Purpose::Restart)),
 
-        (S::Clearing { then, .. }, E::TreeGone) => finish(then),
+        (S::Clearing { then, .. }, E::TreeGone) => finish(settings, then),
         (S::Clearing { then, .. }, E::GraceOver) => kill(clearing(then)),
         (S::Clearing { then, step }, E::Stop(stop)) => {
             ask_again(stop, step, clearing(then.stopped()))
@@ -58,16 +66,20 @@ pub(crate) fn step(settings: Settings, state: State, event: Event) -> (State, Ve
             (S::Clearing { then, step }, Vec::new())
         }
 
-        (S::BackingOff, E::DelayOver) => (S::Running, vec![Action::Execute]),
-        (S::BackingOff, E::Stop(stop)) => (
-            S::Ended,
-            vec![
-                Action::NoteStopRequest(stop, STOPPED),
-                Action::RecordStopped(None, STOPPED),
-                Action::Leave,
-            ],
-        ),
-        (S::BackingOff, E::Restart(_)) => (S::Ended, vec![Action::HandOver, Action::Leave]),
+        (S::Queued, E::TurnCame) | (S::BackingOff, E::DelayOver) => {
+            (S::Running, vec![Action::Execute])
+        }
+        (S::Queued | S::BackingOff, E::Stop(stop)) => end_without_process(settings, stop, STOPPED),
+        (S::Queued | S::BackingOff, E::Limit(reason)) => {
+            end_without_process(settings, settings.stop, reason)
+        }
+        (S::Queued | S::BackingOff, E::Restart(_)) => {
+            (S::Ended, vec![Action::HandOver, Action::Leave])
+        }
+        (S::Queued, E::DependencyFailed) => end(settings, Some(Action::RecordDependencyFailed)),
+
+        (S::Hooking, E::HookEnded) => (S::Ended, vec![Action::Leave]),
+        (S::Hooking, E::HookTimedOut) => (state, vec![Action::KillHook]),
 
         // Written out so that a new state or event has to be thought about.
         (S::Running, E::TreeGone | E::GraceOver | E::DelayOver)
@@ -80,15 +92,58 @@ pub(crate) fn step(settings: Settings, state: State, event: Event) -> (State, Ve
             E::TreeGone | E::Restart(_) | E::Limit(_) | E::DelayOver | E::NotExecuted,
         )
         | (S::Clearing { .. }, E::MainEnded { .. } | E::Limit(_) | E::DelayOver | E::NotExecuted)
+        // A wish that is too late, or for a process that is not there, changes nothing.
+        | (S::Stopping { .. } | S::Clearing { .. }, E::Pause | E::Resume)
         | (
-            S::BackingOff,
-            E::MainEnded { .. } | E::TreeGone | E::Limit(_) | E::GraceOver | E::NotExecuted,
+            S::Queued | S::BackingOff,
+            E::MainEnded { .. }
+            | E::TreeGone
+            | E::GraceOver
+            | E::NotExecuted
+            | E::Pause
+            | E::Resume
+            | E::Signal(..),
+        )
+        | (S::Queued, E::DelayOver)
+        | (
+            S::Running
+            | S::Lingering { .. }
+            | S::Stopping { .. }
+            | S::Clearing { .. }
+            | S::BackingOff,
+            E::TurnCame | E::DependencyFailed,
+        )
+        | (
+            S::Queued
+            | S::Running
+            | S::Lingering { .. }
+            | S::Stopping { .. }
+            | S::Clearing { .. }
+            | S::BackingOff,
+            E::HookEnded | E::HookTimedOut,
+        )
+        | (
+            S::Hooking,
+            E::MainEnded { .. }
+            | E::TreeGone
+            | E::Stop(_)
+            | E::Restart(_)
+            | E::Limit(_)
+            | E::Pause
+            | E::Resume
+            | E::Signal(..)
+            | E::GraceOver
+            | E::DelayOver
+            | E::NotExecuted
+            | E::TurnCame
+            | E::DependencyFailed,
         )
         | (S::Ended, _) => (state, Vec::new()),
     }
 }
 
-const STOPPED: KillReason = KillReason::StopRequested;
+const STOPPED: Reason = Reason::Killed(KillReason::StopRequested);
+const OWNER_GONE: Reason = Reason::Killed(KillReason::OwnerGone);
 
 fn stopping(purpose: Purpose) -> impl FnOnce(StopStep) -> State {
     move |step| State::Stopping { purpose, step }
@@ -99,8 +154,10 @@ fn clearing(then: Then) -> impl FnOnce(StopStep) -> State {
 }
 
 /// What follows a run that ended like this; `reason` is set where it was ended for a limit.
-fn sequel(settings: Settings, exit: Exit, reason: Option<KillReason>) -> Sequel {
+fn sequel(settings: Settings, exit: Exit, reason: Option<Reason>) -> Sequel {
     match (exit, reason) {
+        // For whom should it go on?
+        (_, Some(OWNER_GONE)) => Sequel::End,
         (Some(MainExit::Code(0)), None) => settings.after_success,
         _ => settings.after_failure,
     }
@@ -126,7 +183,7 @@ fn main_ended_by_itself(settings: Settings, exit: Exit, alone: bool) -> (State, 
     }
     let then = after(settings, exit);
     if alone {
-        return finish(then);
+        return finish(settings, then);
     }
     let (then, mut actions) = then.recorded_at_once();
     let (state, mut asking) = ask(settings.stop, STOPPED, clearing(then));
@@ -157,7 +214,7 @@ fn main_ended_as_asked(
         },
     };
     if alone {
-        return finish(then);
+        return finish(settings, then);
     }
     let (then, actions) = then.recorded_at_once();
     (State::Clearing { then, step }, actions)
@@ -201,9 +258,12 @@ impl Then {
     }
 }
 
-fn finish(then: Then) -> (State, Vec<Action>) {
-    let action = match then {
-        Then::HandOver(exit) => Some(Action::RecordRestarting(exit)),
+fn finish(settings: Settings, then: Then) -> (State, Vec<Action>) {
+    match then {
+        Then::HandOver(exit) => (
+            State::Ended,
+            vec![Action::RecordRestarting(exit), Action::Leave],
+        ),
         Then::RunAgain {
             exit,
             reason,
@@ -214,14 +274,31 @@ fn finish(then: Then) -> (State, Vec<Action>) {
                 reason,
                 delay_ms,
             };
-            return (State::BackingOff, vec![back_off]);
+            (State::BackingOff, vec![back_off])
         }
-        then => then.record(),
+        then => end(settings, then.record()),
+    }
+}
+
+/// The task has ended for good, and nothing of it is left; `record` unless that is on record.
+fn end(settings: Settings, record: Option<Action>) -> (State, Vec<Action>) {
+    let (state, last) = if settings.has_hook {
+        (State::Hooking, Action::RunHook)
+    } else {
+        (State::Ended, Action::Leave)
     };
-    (
-        State::Ended,
-        action.into_iter().chain([Action::Leave]).collect(),
-    )
+    (state, record.into_iter().chain([last]).collect())
+}
+
+/// The end of a task that has no process at present.
+fn end_without_process(
+    settings: Settings,
+    stop: StopSettings,
+    reason: Reason,
+) -> (State, Vec<Action>) {
+    let (state, mut actions) = end(settings, Some(Action::RecordStopped(None, reason)));
+    actions.insert(0, Action::NoteStopRequest(stop, reason));
+    (state, actions)
 }
 
 fn kill(state: impl FnOnce(StopStep) -> State) -> (State, Vec<Action>) {
@@ -231,7 +308,7 @@ fn kill(state: impl FnOnce(StopStep) -> State) -> (State, Vec<Action>) {
 /// Begins a stop sequence.
 fn ask(
     stop: StopSettings,
-    reason: KillReason,
+    reason: Reason,
     state: impl FnOnce(StopStep) -> State,
 ) -> (State, Vec<Action>) {
     let note = Action::NoteStopRequest(stop, reason);

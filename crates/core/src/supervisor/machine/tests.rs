@@ -1,6 +1,7 @@
 //! The machine's whole table, and what must hold on every path through it.
 
 use super::*;
+use crate::task::{FailReason, KillReason};
 use std::fmt::Write;
 
 const STOP: StopSettings = StopSettings {
@@ -12,13 +13,22 @@ const KILL: StopSettings = StopSettings {
     grace_ms: 0,
 };
 const CODE: MainExit = MainExit::Code(3);
+const STOPPED: Reason = Reason::Killed(KillReason::StopRequested);
+const TIMED_OUT: Reason = Reason::Killed(KillReason::TimedOut);
+const OWNER_GONE: Reason = Reason::Killed(KillReason::OwnerGone);
+const NOT_READY: Reason = Reason::Failed(FailReason::NotReady);
 
 fn states() -> Vec<State> {
-    let mut all = vec![State::Running, State::Lingering { exit: CODE }];
+    let mut all = vec![
+        State::Queued,
+        State::Running,
+        State::Lingering { exit: CODE },
+    ];
     for step in [StopStep::Asked, StopStep::Killing] {
         for purpose in [
-            Purpose::End(KillReason::StopRequested),
-            Purpose::End(KillReason::TimedOut),
+            Purpose::End(STOPPED),
+            Purpose::End(TIMED_OUT),
+            Purpose::End(OWNER_GONE),
             Purpose::Restart,
         ] {
             all.push(State::Stopping { purpose, step });
@@ -26,7 +36,7 @@ fn states() -> Vec<State> {
         for then in [
             Then::Leave,
             Then::RecordEnd(Some(CODE)),
-            Then::RecordStopped(Some(CODE), KillReason::StopRequested),
+            Then::RecordStopped(Some(CODE), STOPPED),
             Then::GiveUp(Some(CODE), None),
             Then::HandOver(Some(CODE)),
             Then::RunAgain {
@@ -39,6 +49,7 @@ fn states() -> Vec<State> {
         }
     }
     all.push(State::BackingOff);
+    all.push(State::Hooking);
     all.push(State::Ended);
     all
 }
@@ -69,10 +80,19 @@ fn events() -> Vec<Event> {
         Event::Stop(STOP),
         Event::Stop(KILL),
         Event::Restart(STOP),
-        Event::Limit(KillReason::TimedOut),
+        Event::Limit(TIMED_OUT),
+        Event::Limit(OWNER_GONE),
+        Event::Limit(NOT_READY),
+        Event::Pause,
+        Event::Resume,
+        Event::Signal(SignalNumber::TERM, Recipient::Main),
         Event::GraceOver,
         Event::DelayOver,
         Event::NotExecuted,
+        Event::TurnCame,
+        Event::DependencyFailed,
+        Event::HookEnded,
+        Event::HookTimedOut,
     ]
 }
 
@@ -92,9 +112,17 @@ fn all_settings() -> Vec<Settings> {
             stop: STOP,
             after_success,
             after_failure,
+            has_hook: false,
         })
     });
-    settings.collect()
+    let with_hook = Settings {
+        leftovers: Leftovers::Stop,
+        stop: STOP,
+        after_success: Sequel::End,
+        after_failure: again,
+        has_hook: true,
+    };
+    settings.chain([with_hook]).collect()
 }
 
 #[test]
@@ -105,11 +133,12 @@ fn the_whole_table() {
             leftovers,
             after_success,
             after_failure,
+            has_hook,
             ..
         } = settings;
         writeln!(
             table,
-            "== leftovers: {leftovers:?}, after success: {after_success:?}, after failure: {after_failure:?}"
+            "== leftovers: {leftovers:?}, after success: {after_success:?}, after failure: {after_failure:?}, hook: {has_hook}"
         )
         .unwrap();
         for state in states() {
@@ -144,6 +173,7 @@ fn every_path_records_one_end() {
                     Action::RecordEnd(_)
                         | Action::RecordStopped(..)
                         | Action::RecordGivenUp(..)
+                        | Action::RecordDependencyFailed
                         | Action::RecordRestarting(_)
                         | Action::HandOver
                 )
@@ -156,6 +186,9 @@ fn every_path_records_one_end() {
                 actions.last() == Some(&Action::Leave),
                 next == State::Ended && state != State::Ended
             );
+            let hooks = actions.contains(&Action::RunHook);
+            assert_eq!(hooks, next == State::Hooking && state != State::Hooking);
+            assert!(!hooks || settings.has_hook && recorded == 1);
             if next == State::Ended {
                 assert_eq!(recorded, 1, "{state:?} {event:?}");
             } else {
@@ -164,6 +197,8 @@ fn every_path_records_one_end() {
         }
     }
     for settings in all_settings() {
-        walk(settings, State::Running, 0, 5);
+        for first in [State::Queued, State::Running] {
+            walk(settings, first, 0, 4);
+        }
     }
 }

@@ -1,0 +1,122 @@
+//! How a supervisor begins its work on a run.
+
+use super::super::ledger::Ledger;
+use super::super::limits::RunLimits;
+use super::super::machine::{Sequel, Settings, State, StopStep, Then};
+use super::super::owner::OwnerWatch;
+use super::super::policy::Retries;
+use super::super::signals::Signals;
+use super::super::tree::Tree;
+use super::Chores;
+use crate::clock::Deadline;
+use crate::process;
+use crate::store::Home;
+use crate::task::{ProcessIdentity, TaskState};
+
+impl<'a> Chores<'a> {
+    /// For a run that we executed ourselves.
+    pub(crate) fn own(
+        home: &'a Home,
+        ledger: &'a mut Ledger,
+        signals: &'a mut Signals,
+        main: ProcessIdentity,
+    ) -> Self {
+        let tree = Tree::own(main, &ledger.record.facts.run_token);
+        let retries = Retries::new(ledger.record.spec.restart);
+        let limits = RunLimits::of(&ledger.record.spec);
+        let owner = ledger.record.spec.owner.map(OwnerWatch::of);
+        Self {
+            owner,
+            retries: Some(retries),
+            limits,
+            ..Self::new(home, ledger, signals, tree, Some(main), State::Running)
+        }
+    }
+
+    /// For a run whose supervisor is lost, and that goes on under us.
+    pub(crate) fn attending(
+        home: &'a Home,
+        ledger: &'a mut Ledger,
+        signals: &'a mut Signals,
+    ) -> Self {
+        let spec = &ledger.record.spec;
+        let retries = Retries::new(spec.restart);
+        let owner = spec.owner.map(OwnerWatch::of);
+        let paused = ledger.is_paused();
+        let mut limits = RunLimits::of(spec).after(ledger.run_time());
+        if paused {
+            limits.pause();
+        }
+        let mut chores = Self::adopted(home, ledger, signals);
+        if let TaskState::Running {
+            main_exit: Some(exit),
+            ..
+        } = chores.ledger.record.facts.state
+        {
+            chores.state = State::Lingering { exit };
+        }
+        chores.main_watch = chores
+            .main
+            .and_then(|main| process::exit_watch(main.pid).ok());
+        Self {
+            retries: Some(retries),
+            limits,
+            owner,
+            ..chores
+        }
+    }
+
+    /// For a run whose supervisor is lost, and that is to be ended.
+    pub(crate) fn adopted(
+        home: &'a Home,
+        ledger: &'a mut Ledger,
+        signals: &'a mut Signals,
+    ) -> Self {
+        let facts = &ledger.record.facts;
+        let main = facts.state.main().copied().filter(process::is_alive);
+        let tree = Tree::foreign(main, &facts.run_token);
+        let state = if facts.state.status().is_terminal() {
+            State::Clearing {
+                then: Then::Leave,
+                step: StopStep::Asked,
+            }
+        } else {
+            State::Running
+        };
+        Self::new(home, ledger, signals, tree, main, state)
+    }
+
+    fn new(
+        home: &'a Home,
+        ledger: &'a mut Ledger,
+        signals: &'a mut Signals,
+        tree: Tree,
+        main: Option<ProcessIdentity>,
+        state: State,
+    ) -> Self {
+        let spec = &ledger.record.spec;
+        let settings = Settings {
+            leftovers: spec.leftovers,
+            stop: spec.stop,
+            after_success: Sequel::End,
+            after_failure: Sequel::End,
+            has_hook: false,
+        };
+        Self {
+            home,
+            ledger,
+            signals,
+            state,
+            settings,
+            tree,
+            main,
+            grace: Deadline::NEVER,
+            sweep: None,
+            retries: None,
+            limits: RunLimits::NONE,
+            next_run: Deadline::NEVER,
+            owner: None,
+            main_watch: None,
+        }
+    }
+}
