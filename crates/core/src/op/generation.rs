@@ -14,8 +14,8 @@ use crate::error::{Error, Result, SpawnStep};
 use crate::process;
 use crate::request::invalid;
 use crate::store::{
-    FORMAT_VERSION, Home, ShortLock, TASKS, TaskDir, file, first_marked, is_regular, mark_ttl,
-    observe_settled, remove_task, stat,
+    FORMAT_VERSION, Home, ShortLock, TASKS, TaskDir, file, first_marked, forget_text, is_regular,
+    keep_text, mark_ttl, observe_settled, remove_task, stat,
 };
 use crate::supervisor::{Errand, Launch, LaunchTask, Pending};
 use crate::task::{Facts, Generation, RunToken, Task, TaskId, TaskRecord, TaskSpec, TaskState};
@@ -106,9 +106,15 @@ impl New<'_> {
         submitted_at: Timestamp,
         previous: Option<&[u8]>,
     ) -> Result<Task> {
-        let pending = self
-            .record(spec, submitted_at)
-            .and_then(|record| Ok((self.prepare(&record, previous)?, record)));
+        let pending = self.record(spec, submitted_at).and_then(|record| {
+            match self.prepare(&record, previous) {
+                Ok(pending) => Ok((pending, record)),
+                Err(error) => {
+                    forget_text(self.dir, &record);
+                    Err(error)
+                }
+            }
+        });
         let (pending, record) = pending.inspect_err(|_| self.undo(previous))?;
         let facts = pending
             .wait(self.deadline.later(Deadline::after(HANDSHAKE)))
@@ -126,6 +132,8 @@ impl New<'_> {
         if let Some(previous) = previous {
             self.dir.keep_previous(previous).map_err(write_error)?;
         }
+        keep_text(self.dir, record)
+            .map_err(|error| self.home.error("keep the standard input of", &name, error))?;
         // First the FIFO, then the record: whoever sees the record has something to wait on.
         let launch = Launch::prepare(LaunchTask {
             home: self.home,
@@ -150,6 +158,7 @@ impl New<'_> {
             && await_unsupervised(self.home, self.id, self.dir, self.deadline).is_ok()
             && first_marked(&record.facts.run_token).is_none()
         {
+            forget_text(self.dir, record);
             self.undo(previous);
         }
     }

@@ -121,7 +121,7 @@ fn open_lock(home: &Home, name: &str) -> Result<File> {
         .map_err(|errno| home.error("open", name, errno))
 }
 
-fn wait_for_lock(file: File, deadline: Deadline) -> io::Result<Option<File>> {
+pub(super) fn wait_for_lock(file: File, deadline: Deadline) -> io::Result<Option<File>> {
     wait_in_thread(deadline, move || file.lock().map(|()| file))
 }
 

@@ -13,6 +13,10 @@
 //!   tasks/<id>/timeline              how long the logs were, when; see `log/timeline.rs`
 //!   tasks/<id>/cut, cut.stderr       what has been freed of a capped log
 //!   tasks/<id>/lines, lines.stderr   how far the lines have been counted
+//!   tasks/<id>/stdin                 FIFO that `send` writes to
+//!   tasks/<id>/stdin.end             FIFO through which `send` says that this was all
+//!   tasks/<id>/stdin.lock            held by the `send` whose turn it is
+//!   tasks/<id>/stdin.text            what the command is given to read
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
 //!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
 //!   logs/<id>.log                    exactly what the command wrote
@@ -27,6 +31,7 @@ mod end;
 mod fifo;
 mod format;
 mod home;
+mod input;
 mod lock;
 mod observe;
 mod observed;
@@ -41,9 +46,10 @@ pub use observed::{Condition, Observed};
 
 pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked};
 pub(crate) use end::EndRecord;
-pub(crate) use fifo::make_fifo;
+pub(crate) use fifo::{Fifo, make_fifo, open_writer};
 pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
+pub(crate) use input::{InputLock, forget_text, keep_text, open_text, settle_text};
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
 pub(crate) use remove::{remove_task, size_on_disk, sweep_trash, sweep_unfinished};

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::detach::release_unused_stack;
 use super::execute::{Execution, LogSource, Undo};
 use super::growth::Growth;
+use super::input::Input;
 use super::ledger::Ledger;
 use super::limits::RunLimits;
 use super::machine::{Action, Event, Settings, State, step};
@@ -65,6 +66,7 @@ fn listen_to<'a>(
     let sources = sources.into_iter();
     sources
         .filter_map(|(fd, concern)| Some(Listen::to(fd?, concern)))
+        .chain(ledger.input.iter().flat_map(Input::listen))
         .collect()
 }
 
@@ -130,6 +132,7 @@ impl Chores<'_> {
         self.grace = Deadline::NEVER;
         self.sweep = None;
         self.limits = RunLimits::NONE;
+        self.ledger.close_input();
         self.next_run = Deadline::after(Duration::from_millis(delay_ms));
     }
 
@@ -170,11 +173,13 @@ impl Chores<'_> {
                 &listen_to(self.ledger, self.owner.as_ref(), self.main_watch.as_ref()),
             )?;
             let written = heard.written;
+            self.ledger.attend_input(&heard.ready);
             self.attend_to(&heard);
             // What is written has no part in how the task fares: the machine is not told.
             self.ledger
                 .with_growth(|growth, dir| growth.attend(dir, written));
         }
+        self.ledger.close_input();
         self.ledger.with_growth(Growth::finish);
         Ok(())
     }
@@ -191,6 +196,7 @@ impl Chores<'_> {
         let grows = grows.map_or(Deadline::NEVER, Growth::due);
         let own = self.grace.sooner(self.next_run).sooner(self.limits.due());
         let owner = self.owner.as_ref().map_or(Deadline::NEVER, OwnerWatch::due);
+        let own = own.sooner(self.ledger.input_due());
         own.sooner(sweep).sooner(look).sooner(grows).sooner(owner)
     }
 

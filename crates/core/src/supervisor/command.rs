@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, faccessat};
 
 use super::handshake::SpawnFailure;
+use super::input::Prepared;
 use super::launch::errno_of;
 use super::log_file::Logs;
 use super::{ID_VARIABLE, RUN_VARIABLE};
@@ -23,6 +24,9 @@ use crate::task::{ProcessIdentity, Program, RunToken, TaskId, TaskSpec};
 
 /// PATH where a task has none; the default of execvp(3) in common C libraries.
 const DEFAULT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
+
+/// What a terminal calls itself, unless told: what most of them do.
+const DEFAULT_TERM: &str = "xterm-256color";
 
 /// A command about to be executed.
 pub(crate) struct Command<'a> {
@@ -50,10 +54,11 @@ impl Command<'_> {
         Ok(dir)
     }
 
-    /// Executes the command with the logs as its output.
+    /// Executes the command with the logs, or its terminal, as its output.
     pub(crate) fn execute(
         &self,
         workdir: &OwnedFd,
+        input: &Prepared,
         logs: &Logs,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let environment = self.environment()?;
@@ -61,25 +66,22 @@ impl Command<'_> {
         let program = resolve(&name, &environment, workdir)
             .map_err(|errno| SpawnFailure::new(SpawnStep::Exec, name.clone(), errno))?;
         let failure = |errno| exec_failure(&name, &program, workdir, errno);
-        let null = open(
-            "/dev/null",
-            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|errno| SpawnFailure::new(SpawnStep::Stdin, "/dev/null", errno))?;
         let env = as_variables(&environment).map_err(failure)?;
-        let stderr = logs.stderr.as_ref().unwrap_or(&logs.main);
+        let (stdout, stderr) = match &input.terminal {
+            Some(_) => (input.stdin.as_fd(), input.stdin.as_fd()),
+            None => (
+                logs.main.as_fd(),
+                logs.stderr.as_ref().unwrap_or(&logs.main).as_fd(),
+            ),
+        };
         let pid = Spawn {
             program: &program,
             argv: &argv,
             env: &env,
             workdir: workdir.as_fd(),
-            descriptors: &[
-                (null.as_fd(), 0),
-                (logs.main.as_fd(), 1),
-                (stderr.as_fd(), 2),
-            ],
+            descriptors: &[(input.stdin.as_fd(), 0), (stdout, 1), (stderr, 2)],
             mask: SignalMask::Empty,
+            terminal: input.terminal.as_ref(),
         }
         .run()
         .map_err(failure)?;
@@ -109,6 +111,10 @@ impl Command<'_> {
         let mut environment = Environment::new();
         if self.spec.inherit_env {
             environment.extend(std::env::vars_os());
+        }
+        if self.spec.pty.is_some() {
+            // The caller's speaks of another terminal.
+            environment.insert("TERM".into(), DEFAULT_TERM.into());
         }
         let home = OsString::from(self.home.path());
         environment.insert(crate::store::HOME_VARIABLE.into(), home);

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use super::command::Command;
 use super::growth::Growth;
 use super::handshake::{SpawnFailure, is_heard};
+use super::input::{Prepared, remove_names};
 use super::launch::errno_of;
 use super::ledger::Ledger;
 use super::log_file::{LogPlace, Logs, remove};
@@ -19,7 +20,7 @@ use crate::error::SpawnStep;
 use crate::log::LogStream;
 use crate::log::timeline::Lengths;
 use crate::process::{self, Reaped};
-use crate::store::{Home, file};
+use crate::store::{Home, file, forget_text, settle_text};
 use crate::task::{ProcessIdentity, RunToken, Stderr};
 
 /// What is to be undone when the command cannot be executed.
@@ -74,6 +75,7 @@ impl Execution<'_> {
         replaces: bool,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let workdir = self.command().open_workdir()?;
+        let input = Prepared::open(&self.ledger.dir, &self.ledger.record)?;
         let (mut logs, modified) = self.open_logs(source)?;
         let before = match source {
             LogSource::Anew => Lengths::default(),
@@ -83,7 +85,7 @@ impl Execution<'_> {
             .allocate_end()
             .map_err(|error| record_failure(&error))?;
         self.ledger.executing();
-        let main = self.command().execute(&workdir, &logs)?;
+        let main = self.command().execute(&workdir, &input, &logs)?;
         // The record before what it replaces: a disk that is too full for it must not have cost
         // the earlier log and journal.
         if let Err(error) = self.ledger.running(main, before) {
@@ -92,7 +94,7 @@ impl Execution<'_> {
         }
         let placed = match source {
             LogSource::Anew => self.put_in_place(&mut logs, replaces),
-            LogSource::Present => Ok(()),
+            LogSource::Present => settle_text(&self.ledger.dir, &self.ledger.record, false),
         };
         if let Err(error) = placed.and_then(|()| self.ledger.settled()) {
             end_unrecorded(main, &self.ledger.record.facts.run_token);
@@ -102,6 +104,7 @@ impl Execution<'_> {
         let (generation, limits) = (record.facts.generation.clone(), record.spec.limits);
         let growth = Growth::new(logs, generation, limits, before, modified);
         self.ledger.growth = Some(growth);
+        self.ledger.input = input.input;
         Ok(main)
     }
 
@@ -167,6 +170,7 @@ impl Execution<'_> {
 
     /// Puts the new logs in the place of the old ones, with all that was known of those.
     fn put_in_place(&self, logs: &mut Logs, replaces: bool) -> io::Result<()> {
+        settle_text(&self.ledger.dir, &self.ledger.record, replaces)?;
         logs.in_folder = self.log_place(LogStream::Main).put_in_place()?;
         if logs.stderr.is_some() {
             logs.in_folder &= self.log_place(LogStream::Stderr).put_in_place()?;
@@ -195,14 +199,18 @@ impl Execution<'_> {
             let _ = self.log_place(LogStream::Stderr).discard_aside();
         }
         self.ledger.discard_journal();
+        let _ = remove_names(&self.ledger.dir);
         match undo {
             Undo::Remove => {
                 let _ = crate::store::remove_task(self.home, &self.ledger.record.id);
             }
             Undo::Restore => {
+                forget_text(&self.ledger.dir, &self.ledger.record);
                 self.ledger.restore_previous();
             }
             Undo::Record => {
+                // A restart reads it.
+                let _ = settle_text(&self.ledger.dir, &self.ledger.record, true);
                 let errno = Errno::from_raw(failure.errno);
                 self.ledger.failed_to_start(format!(
                     "it could not be executed: {} `{}`: {} ({errno:?})",

@@ -137,6 +137,7 @@ impl<'a> Launch<'a> {
                 (live.as_fd(), descriptor::LIVE),
             ],
             mask: SignalMask::Full,
+            terminal: None,
         }
         .run()?;
         Ok(())

@@ -1,6 +1,7 @@
 //! Everything that a supervisor puts on record. It is the only writer while it lives.
 
 mod ends;
+mod inputs;
 mod runs;
 
 use std::fs::File;
@@ -12,6 +13,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
 use super::growth::Growth;
+use super::input::Input;
 use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
@@ -29,6 +31,8 @@ pub(crate) struct Ledger {
     pub record: TaskRecord,
     /// How the logs grow; set when this process has executed the present run.
     pub growth: Option<Growth>,
+    /// What can be sent to it; set likewise.
+    pub input: Option<Input>,
     journal: Journal,
     end: Option<File>,
     /// Set when this process executes the present run: since when.
@@ -42,6 +46,7 @@ impl Ledger {
             dir,
             record,
             growth: None,
+            input: None,
             journal,
             end: None,
             executed: None,

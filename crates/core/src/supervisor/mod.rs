@@ -8,7 +8,8 @@
 //!     │                                 signals.rs   what happened?
 //!     │                                 machine.rs   what follows?  (pure)
 //!     │                                 chores.rs    do it: execute.rs, tree.rs, ledger.rs
-//!     │                                 growth.rs    and beside it: when the logs grow
+//!     │                                 growth.rs    and beside it: when the logs grow,
+//!     │                                 input.rs     and what is sent to the command
 //!     ◀───────── handshake.rs ──────────┘
 //! ```
 
@@ -21,6 +22,7 @@ mod execute;
 mod folder_watch;
 mod growth;
 mod handshake;
+mod input;
 mod launch;
 mod ledger;
 mod limits;
@@ -31,6 +33,7 @@ mod policy;
 mod run;
 mod signals;
 mod succession;
+mod terminal;
 mod timeline_file;
 mod tree;
 

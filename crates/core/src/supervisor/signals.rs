@@ -32,6 +32,10 @@ pub(crate) enum Concern {
     Owner,
     /// The main process, which is not our child, has ended.
     Main,
+    /// Something was sent to the command, or that this was all.
+    Input,
+    /// The command's terminal shows something, or has room again.
+    Terminal,
 }
 
 /// A descriptor to listen to, and what it tells of.

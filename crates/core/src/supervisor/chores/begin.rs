@@ -1,5 +1,6 @@
 //! How a supervisor begins its work on a run.
 
+use super::super::input::Input;
 use super::super::ledger::Ledger;
 use super::super::limits::RunLimits;
 use super::super::machine::{Sequel, Settings, State, StopStep, Then};
@@ -43,6 +44,7 @@ impl<'a> Chores<'a> {
         let retries = Retries::new(spec.restart);
         let owner = spec.owner.map(OwnerWatch::of);
         let paused = ledger.is_paused();
+        ledger.input = Input::regained(&ledger.dir, spec);
         let mut limits = RunLimits::of(spec).after(ledger.run_time());
         if paused {
             limits.pause();

@@ -18,6 +18,7 @@ impl Chores<'_> {
             gone = nothing_left;
             if let Some(exit) = main_exit {
                 self.main = None;
+                self.ledger.drain_input();
                 let alone = gone || self.tree.is_gone();
                 self.happen(Event::MainEnded {
                     exit: Some(exit),
