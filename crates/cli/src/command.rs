@@ -10,6 +10,7 @@ pub(crate) enum Command {
     Wait,
     Stop,
     Restart,
+    Send,
     Remove,
     Prune,
     Logs,
@@ -83,13 +84,14 @@ use Flag as F;
 
 impl Command {
     /// In the order of a first acquaintance.
-    pub(crate) const ALL: [Command; 16] = [
+    pub(crate) const ALL: [Command; 17] = [
         Self::Start,
         Self::Status,
         Self::List,
         Self::Wait,
         Self::Stop,
         Self::Restart,
+        Self::Send,
         Self::Remove,
         Self::Prune,
         Self::Logs,
@@ -111,6 +113,7 @@ impl Command {
             Self::Wait => "wait",
             Self::Stop => "stop",
             Self::Restart => "restart",
+            Self::Send => "send",
             Self::Remove => "remove",
             Self::Prune => "prune",
             Self::Logs => "logs",
@@ -133,6 +136,7 @@ impl Command {
             Self::Wait => "Wait until tasks have ended, or have written a line",
             Self::Stop => "End a task, every process of it, and answer when it is so",
             Self::Restart => "Run a task's command again under the same id",
+            Self::Send => "Write to a task's standard input, or type into its terminal",
             Self::Remove => "Delete the record and the logs of a task that has ended",
             Self::Prune => "Delete tasks that have ended by age, number or size",
             Self::Logs => "Show what a task wrote: its end, both ends, what is new, what matches",
@@ -163,7 +167,7 @@ impl Command {
     /// What its payload may be.
     pub(crate) fn payload(self) -> PayloadKind {
         match self {
-            Self::Start | Self::List | Self::Prune => PayloadKind::Object,
+            Self::Start | Self::List | Self::Send | Self::Prune => PayloadKind::Object,
             Self::Status
             | Self::Wait
             | Self::Stop

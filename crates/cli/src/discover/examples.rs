@@ -25,13 +25,15 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 25] = files![
+const FILES: [(&str, &str); 29] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
     "start-several",
     "start-separate-stderr",
     "start-restart",
+    "start-open-stdin",
+    "start-pty",
     "status-one",
     "list-running",
     "wait-one",
@@ -40,6 +42,8 @@ const FILES: [(&str, &str); 25] = files![
     "stop-one",
     "stop-by-tag",
     "restart-one",
+    "send-line",
+    "send-last-bytes",
     "remove-one",
     "remove-session",
     "prune-old",

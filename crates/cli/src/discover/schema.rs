@@ -3,8 +3,8 @@
 use background_tasks_core::Result;
 use background_tasks_core::op::{DoctorAnswer, RemoveReply, StopReply};
 use background_tasks_core::request::{
-    self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, PruneAnswer, Request, StartAnswer,
-    TaskAnswer, WaitAnswer, invalid,
+    self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, PruneAnswer, Request, SendAnswer,
+    StartAnswer, TaskAnswer, WaitAnswer, invalid,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
@@ -60,13 +60,14 @@ pub(crate) struct SchemaAnswer {
 }
 
 /// The commands whose payload and answer are described by types.
-const DESCRIBED: [Command; 11] = [
+const DESCRIBED: [Command; 12] = [
     Command::Start,
     Command::Status,
     Command::List,
     Command::Wait,
     Command::Stop,
     Command::Restart,
+    Command::Send,
     Command::Remove,
     Command::Prune,
     Command::Logs,
@@ -125,6 +126,7 @@ fn input_schema(command: Command) -> Schema {
         Command::Wait => decoded::<request::Wait>(),
         Command::Stop => decoded::<request::Stop>(),
         Command::Restart => decoded::<request::Restart>(),
+        Command::Send => decoded::<request::Send>(),
         Command::Remove => decoded::<request::Remove>(),
         Command::Prune => decoded::<request::Prune>(),
         Command::Logs => decoded::<request::Logs>(),
@@ -141,6 +143,7 @@ fn output_schema(command: Command) -> Schema {
         Command::Wait => encoded::<WaitAnswer>(),
         Command::Stop => encoded::<StopReply>(),
         Command::Restart => encoded::<OneOrBatch<TaskAnswer>>(),
+        Command::Send => encoded::<SendAnswer>(),
         Command::Remove => encoded::<RemoveReply>(),
         Command::Prune => encoded::<PruneAnswer>(),
         Command::Logs => encoded::<LogsReply>(),

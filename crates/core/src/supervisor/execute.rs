@@ -75,6 +75,10 @@ impl Execution<'_> {
         replaces: bool,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let workdir = self.command().open_workdir()?;
+        if matches!(source, LogSource::Present) {
+            // The supervisor that began the generation may have been killed before it could.
+            let _ = settle_text(&self.ledger.dir, &self.ledger.record, false);
+        }
         let input = Prepared::open(&self.ledger.dir, &self.ledger.record)?;
         let (mut logs, modified) = self.open_logs(source)?;
         let before = match source {
@@ -94,7 +98,7 @@ impl Execution<'_> {
         }
         let placed = match source {
             LogSource::Anew => self.put_in_place(&mut logs, replaces),
-            LogSource::Present => settle_text(&self.ledger.dir, &self.ledger.record, false),
+            LogSource::Present => Ok(()),
         };
         if let Err(error) = placed.and_then(|()| self.ledger.settled()) {
             end_unrecorded(main, &self.ledger.record.facts.run_token);
