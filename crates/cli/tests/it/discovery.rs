@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::harness::{Cli, end_of, fields, script, text, with, work};
 use crate::json_schema::faults;
 
-const TASK_VERBS: [&str; 10] = [
-    "start", "status", "list", "wait", "stop", "restart", "remove", "prune", "logs", "events",
+const TASK_VERBS: [&str; 11] = [
+    "start", "status", "list", "wait", "stop", "restart", "send", "remove", "prune", "logs",
+    "events",
 ];
 const DISCOVERY: [&str; 6] = [
     "doctor",
@@ -390,7 +391,8 @@ fn examples() -> Vec<(String, Value)> {
         .map(|entry| read(entry.unwrap().path()))
         .collect();
     let order = [
-        "start", "status", "list", "logs", "events", "wait", "restart", "stop", "remove", "prune",
+        "start", "send", "status", "list", "logs", "events", "wait", "restart", "stop", "remove",
+        "prune",
     ];
     all.sort_by_key(|(name, example)| {
         let command = text(&example["command"]);

@@ -32,6 +32,8 @@ mod follow_many;
 mod growth;
 // Good and bad places for the tasks, and who may read them.
 mod home;
+// What a command reads, and what is sent to it.
+mod input;
 // What is executed, how it ended, and what a start leaves behind.
 mod lifecycle;
 // Many tasks: filters, order, pages.
@@ -63,6 +65,8 @@ mod stderr;
 mod stop;
 // When lines were written.
 mod times;
+// Commands that insist on a terminal.
+mod terminal;
 // Blocking until a line is written.
 mod until_log;
 // Clean and raw.
