@@ -19,6 +19,7 @@ mod start;
 mod status;
 mod stop;
 mod wait;
+mod wish;
 
 pub(crate) use batch::in_parallel;
 pub use doctor::{Check, DoctorAnswer, doctor};
@@ -31,5 +32,6 @@ pub use remove::{RemoveReply, remove, remove_many};
 pub use restart::{restart, restart_many};
 pub use start::{StartOptions, finish_start, start, start_many};
 pub use status::status;
-pub use stop::{StopReply, stop, stop_many};
+pub use stop::{TaskReply, stop, stop_many};
 pub use wait::wait;
+pub use wish::{pause, resume, signal};

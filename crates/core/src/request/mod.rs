@@ -19,6 +19,7 @@ mod select;
 mod shape;
 mod start;
 mod wait;
+mod wish;
 
 pub use answer::{
     BatchAnswer, BatchItem, BatchOutcome, Lifecycle, LineMatch, ListAnswer, StartAnswer, Target,
@@ -43,6 +44,7 @@ pub use shape::OneOrMany;
 pub(crate) use shape::object_or_null;
 pub use start::{IfRunning, Start};
 pub use wait::{Until, Wait, WaitMode};
+pub use wish::{Pause, Resume, Signal};
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

@@ -1,6 +1,7 @@
 //! Everything that a supervisor puts on record. It is the only writer while it lives.
 
 mod ends;
+mod pauses;
 mod runs;
 
 use std::fs::File;
@@ -126,28 +127,6 @@ impl Ledger {
         self.note(EventData::stop_requested(stop, reason));
         // The signal is followed by SIGCONT: what was paused goes on.
         self.set_paused(false);
-    }
-
-    /// All processes of the task stand still, or go on. Returns whether that is new.
-    pub(crate) fn set_paused(&mut self, now: bool) -> bool {
-        match &mut self.record.facts.state {
-            TaskState::Running { paused, .. } if *paused != now => *paused = now,
-            _ => return false,
-        }
-        self.note(if now {
-            EventData::Paused {}
-        } else {
-            EventData::Resumed {}
-        });
-        let _ = self.rewrite();
-        true
-    }
-
-    pub(crate) fn is_paused(&self) -> bool {
-        matches!(
-            self.record.facts.state,
-            TaskState::Running { paused: true, .. }
-        )
     }
 
     /// A signal was sent on someone's behalf.

@@ -43,7 +43,7 @@ impl<'a> Chores<'a> {
         let retries = Retries::new(spec.restart);
         let owner = spec.owner.map(OwnerWatch::of);
         let paused = ledger.is_paused();
-        let mut limits = RunLimits::of(spec).after(ledger.run_time());
+        let mut limits = RunLimits::of(spec).after(ledger.active_time());
         if paused {
             limits.pause();
         }
