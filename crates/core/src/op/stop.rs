@@ -124,7 +124,7 @@ pub(super) fn end_processes(
             drop(lock);
             // If it is killed before it is done, the next round sees what it left.
             await_end_of(home, id, &dir, pid, deadline)?;
-        } else if task.has_strays() {
+        } else if task.needs_supervisor() {
             task.adopt_and_stop(client, stop, deadline)?;
         } else {
             return task.refuse_if_blind();

@@ -13,6 +13,7 @@
 //!   tasks/<id>/timeline              how long the logs were, when; see `log/timeline.rs`
 //!   tasks/<id>/cut, cut.stderr       what has been freed of a capped log
 //!   tasks/<id>/lines, lines.stderr   how far the lines have been counted
+//!   tasks/<id>/on_exit.<generation>.<run>  claims the hook of that end
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
 //!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
 //!   logs/<id>.log                    exactly what the command wrote
@@ -27,6 +28,7 @@ mod end;
 mod fifo;
 mod format;
 mod home;
+mod hook;
 mod lock;
 mod observe;
 mod observed;
@@ -44,6 +46,7 @@ pub(crate) use end::EndRecord;
 pub(crate) use fifo::make_fifo;
 pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
+pub(crate) use hook::hook_claim;
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
 pub(crate) use remove::{remove_task, size_on_disk, sweep_trash, sweep_unfinished};

@@ -203,13 +203,7 @@ impl Execution<'_> {
                 self.ledger.restore_previous();
             }
             Undo::Record => {
-                let errno = Errno::from_raw(failure.errno);
-                self.ledger.failed_to_start(format!(
-                    "it could not be executed: {} `{}`: {} ({errno:?})",
-                    failure.step.as_str(),
-                    failure.subject,
-                    errno.desc()
-                ));
+                self.ledger.failed_to_start(failure.to_string());
             }
         }
     }

@@ -220,13 +220,13 @@ fn open_live(dir: &TaskDir) -> std::result::Result<OwnedFd, Errno> {
 }
 
 #[cfg(target_os = "linux")]
-fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
+pub(super) fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
     nix::unistd::pipe2(OFlag::O_CLOEXEC)
 }
 
 /// There is no pipe2 here; another thread that executes something in between hands it a copy.
 #[cfg(target_os = "macos")]
-fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
+pub(super) fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
     let (read, write) = nix::unistd::pipe()?;
     for end in [&read, &write] {
         fcntl(end, FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;

@@ -129,6 +129,11 @@ impl Ledger {
         self.set_paused(false);
     }
 
+    /// The hook has ended, or could not be run.
+    pub(crate) fn hook_ended(&mut self, outcome: EventData) {
+        self.note(outcome);
+    }
+
     /// A signal was sent on someone's behalf.
     pub(crate) fn signal_sent(&mut self, signal: SignalNumber, to: Recipient) {
         self.note(EventData::SignalSent { signal, to });
@@ -168,7 +173,7 @@ impl Ledger {
     /// everybody looks. Whoever waits is woken last.
     fn conclude(&mut self, state: TaskState) {
         self.with_growth(Growth::run_ended);
-        let event = EventData::of_end(&state);
+        let event = EventData::of_end(&state, &self.record.spec);
         self.prepare(state);
         if let Some(end) = &self.end {
             let _ = EndRecord::of(&self.record.facts).write(end);

@@ -21,6 +21,7 @@ mod execute;
 mod folder_watch;
 mod growth;
 mod handshake;
+mod hook;
 mod launch;
 mod ledger;
 mod limits;

@@ -100,7 +100,7 @@ impl<'a> Chores<'a> {
             stop: spec.stop,
             after_success: Sequel::End,
             after_failure: Sequel::End,
-            has_hook: false,
+            has_hook: spec.on_exit.is_some(),
         };
         Self {
             home,
@@ -117,6 +117,7 @@ impl<'a> Chores<'a> {
             next_run: Deadline::NEVER,
             owner: None,
             main_watch: None,
+            hook: None,
         }
     }
 }
