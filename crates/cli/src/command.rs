@@ -13,6 +13,7 @@ pub(crate) enum Command {
     Signal,
     Pause,
     Resume,
+    Recover,
     Remove,
     Prune,
     Logs,
@@ -86,7 +87,7 @@ use Flag as F;
 
 impl Command {
     /// In the order of a first acquaintance.
-    pub(crate) const ALL: [Command; 19] = [
+    pub(crate) const ALL: [Command; 20] = [
         Self::Start,
         Self::Status,
         Self::List,
@@ -96,6 +97,7 @@ impl Command {
         Self::Signal,
         Self::Pause,
         Self::Resume,
+        Self::Recover,
         Self::Remove,
         Self::Prune,
         Self::Logs,
@@ -120,6 +122,7 @@ impl Command {
             Self::Signal => "signal",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::Recover => "recover",
             Self::Remove => "remove",
             Self::Prune => "prune",
             Self::Logs => "logs",
@@ -145,6 +148,7 @@ impl Command {
             Self::Signal => "Send a signal to a running task",
             Self::Pause => "Have every process of a task stand still",
             Self::Resume => "Have a paused task go on",
+            Self::Recover => "Start again what a reboot or a lost supervisor interrupted",
             Self::Remove => "Delete the record and the logs of a task that has ended",
             Self::Prune => "Delete tasks that have ended by age, number or size",
             Self::Logs => "Show what a task wrote: its end, both ends, what is new, what matches",
@@ -166,7 +170,7 @@ impl Command {
             Self::Wait => &[F::Wait, F::Timeout, F::ExitCode, F::Output],
             // It waits anyway; whoever says so is not wrong.
             Self::Stop => &[F::Wait, F::Timeout, F::Concurrency, F::Output],
-            Self::Restart | Self::Remove | Self::Pause | Self::Resume => {
+            Self::Restart | Self::Remove | Self::Pause | Self::Resume | Self::Recover => {
                 &[F::Timeout, F::Concurrency, F::Output]
             }
             Self::Logs | Self::Events => &[F::Output, F::Stream, F::Follow, F::Timeout],
@@ -188,9 +192,11 @@ impl Command {
             | Self::Logs
             | Self::Events => PayloadKind::Named("id"),
             Self::SchemaShow | Self::ExamplesShow => PayloadKind::Named("name"),
-            Self::Doctor | Self::Capabilities | Self::SchemaList | Self::ExamplesList => {
-                PayloadKind::Empty
-            }
+            Self::Recover
+            | Self::Doctor
+            | Self::Capabilities
+            | Self::SchemaList
+            | Self::ExamplesList => PayloadKind::Empty,
         }
     }
 

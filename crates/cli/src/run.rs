@@ -94,6 +94,11 @@ impl Call {
                 self.flags.concurrency,
                 self.flags.deadline(),
             )?),
+            Command::Recover => {
+                let _: request::Recover = payload.one()?;
+                let (concurrency, deadline) = (self.flags.concurrency, self.flags.deadline());
+                Ok(self.batch(&op::recover(&client()?, concurrency, deadline)?))
+            }
             Command::Remove => self.remove(&payload),
             Command::Prune => self.prune(&payload.one()?),
             Command::Logs => self.logs(&payload.one()?),

@@ -1,7 +1,7 @@
 //! `schema`: JSON Schema 2020-12 from the very types that decode payloads and encode answers.
 
 use background_tasks_core::Result;
-use background_tasks_core::op::{DoctorAnswer, RemoveReply, TaskReply};
+use background_tasks_core::op::{DoctorAnswer, Recovered, RemoveReply, TaskReply};
 use background_tasks_core::request::{
     self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, PruneAnswer, Request, StartAnswer,
     TaskAnswer, WaitAnswer, invalid,
@@ -60,7 +60,7 @@ pub(crate) struct SchemaAnswer {
 }
 
 /// The commands whose payload and answer are described by types.
-const DESCRIBED: [Command; 14] = [
+const DESCRIBED: [Command; 15] = [
     Command::Start,
     Command::Status,
     Command::List,
@@ -70,6 +70,7 @@ const DESCRIBED: [Command; 14] = [
     Command::Signal,
     Command::Pause,
     Command::Resume,
+    Command::Recover,
     Command::Remove,
     Command::Prune,
     Command::Logs,
@@ -129,6 +130,7 @@ fn input_schema(command: Command) -> Schema {
         Command::Stop => decoded::<request::Stop>(),
         Command::Restart => decoded::<request::Restart>(),
         Command::Signal => decoded::<request::Signal>(),
+        Command::Recover => decoded::<request::Recover>(),
         Command::Pause => decoded::<request::Pause>(),
         Command::Resume => decoded::<request::Resume>(),
         Command::Remove => decoded::<request::Remove>(),
@@ -146,6 +148,7 @@ fn output_schema(command: Command) -> Schema {
         Command::List => encoded::<ListAnswer>(),
         Command::Wait => encoded::<WaitAnswer>(),
         Command::Stop | Command::Pause | Command::Resume => encoded::<TaskReply>(),
+        Command::Recover => encoded::<BatchAnswer<Recovered>>(),
         Command::Restart => encoded::<OneOrBatch<TaskAnswer>>(),
         Command::Remove => encoded::<RemoveReply>(),
         Command::Prune => encoded::<PruneAnswer>(),

@@ -38,7 +38,7 @@ pub use moment::Moment;
 pub use policy::Restarts;
 pub use probe::{HealthAsked, ProbeType};
 pub use remove::{Prune, PruneAnswer, PruneFailure, Remove, RemoveAnswer};
-pub use restart::Restart;
+pub use restart::{Recover, Restart};
 pub use select::{List, Selection, Status, Stop};
 pub use shape::OneOrMany;
 pub(crate) use shape::object_or_null;

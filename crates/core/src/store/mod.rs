@@ -6,6 +6,7 @@
 //!   tasks/<id>/task.prev.json        the record that a start is about to replace
 //!   tasks/<id>/want.json             what a caller wants now
 //!   tasks/<id>/end                   how a run ended, preallocated: a full disk cannot lose it
+//!   tasks/<id>/environ               the variables that it inherited, where recover may need them
 //!   tasks/<id>/events.ndjson         journal of lifecycle events
 //!   tasks/<id>/live                  FIFO that hangs up when the task has ended
 //!   tasks/<id>/log                   hard link of logs/<id>.log
@@ -25,6 +26,7 @@
 
 mod derive;
 mod end;
+mod environ;
 mod fifo;
 mod format;
 mod home;
@@ -43,6 +45,7 @@ pub use observed::{Condition, Observed};
 
 pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked};
 pub(crate) use end::EndRecord;
+pub(crate) use environ::{keep_environment, kept_environment};
 pub(crate) use fifo::make_fifo;
 pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
