@@ -271,3 +271,38 @@ fn an_owner_must_be_alive() {
     }
     cli.run("status").payload(json!("a")).err("TaskNotFound");
 }
+
+#[test]
+fn a_new_supervisor_sees_to_the_log_and_the_time_without_output() {
+    let cli = Cli::new();
+    let [go, fill] = ["go", "fill"].map(|name| cli.file(name));
+    let directives = [
+        "wait-file",
+        &go,
+        "print",
+        "spoke",
+        "wait-file",
+        &fill,
+        "fill",
+        "300000",
+        "hang",
+    ];
+    let limits = json!({ "idle_timeout_ms": 1500, "limits": { "log_bytes": 65536 } });
+    let task = cli.start(with(work("a", directives), limits));
+    cli.lose_supervisor("a");
+    cli.run("recover").ok();
+    // Half of the time is over when it speaks, so the whole of it begins anew.
+    cli.start(with(work("clock", ["hang"]), json!({ "timeout_ms": 800 })));
+    cli.wait("clock");
+    cli.touch("go");
+    cli.await_line("a", "spoke");
+    cli.start(with(work("clock", ["hang"]), json!({ "timeout_ms": 900 })));
+    cli.wait("clock");
+    assert_eq!(cli.task("a")["pid"], task["pid"]);
+    cli.touch("fill");
+    eventually(
+        || cli.task_file("a", "cut").exists(),
+        "the oldest bytes are freed",
+    );
+    assert_eq!(cli.wait("a")["reason"], "idle");
+}

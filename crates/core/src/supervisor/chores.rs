@@ -29,6 +29,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How often a tree is looked at whose end the kernel does not tell us. Only while it is ending.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The same while it goes on by itself.
+const LOOK_SELDOM: Duration = Duration::from_secs(1);
 
 /// A supervisor at work on a run, and on those that its restart policy has follow.
 pub(crate) struct Chores<'a> {
@@ -191,11 +193,11 @@ impl Chores<'_> {
 
     fn next_deadline(&self) -> Deadline {
         let sweep = self.sweep.map_or(Deadline::NEVER, |(at, _)| at);
-        let is_idle = matches!(self.state, State::Running | State::BackingOff);
-        let look = if !is_idle && !self.tree.is_told_by_kernel() {
-            Deadline::after(LOOK_AGAIN)
-        } else {
-            Deadline::NEVER
+        let look = match self.state {
+            _ if self.tree.is_told_by_kernel() => Deadline::NEVER,
+            State::Stopping { .. } | State::Clearing { .. } => Deadline::after(LOOK_AGAIN),
+            State::Lingering { .. } => Deadline::after(LOOK_SELDOM),
+            _ => Deadline::NEVER,
         };
         let grows = self.ledger.growth.as_ref();
         let grows = grows.map_or(Deadline::NEVER, Growth::due);

@@ -1,5 +1,6 @@
 //! How a supervisor begins its work on a run.
 
+use super::super::execute::Execution;
 use super::super::ledger::Ledger;
 use super::super::limits::RunLimits;
 use super::super::machine::{Sequel, Settings, State, StopStep, Then};
@@ -47,6 +48,7 @@ impl<'a> Chores<'a> {
         if paused {
             limits.pause();
         }
+        Execution { home, ledger }.attend_to_logs();
         let mut chores = Self::adopted(home, ledger, signals);
         if let TaskState::Running {
             main_exit: Some(exit),
