@@ -11,6 +11,10 @@ pub(crate) enum Command {
     Stop,
     Restart,
     Send,
+    Signal,
+    Pause,
+    Resume,
+    Recover,
     Remove,
     Prune,
     Logs,
@@ -84,7 +88,7 @@ use Flag as F;
 
 impl Command {
     /// In the order of a first acquaintance.
-    pub(crate) const ALL: [Command; 17] = [
+    pub(crate) const ALL: [Command; 21] = [
         Self::Start,
         Self::Status,
         Self::List,
@@ -92,6 +96,10 @@ impl Command {
         Self::Stop,
         Self::Restart,
         Self::Send,
+        Self::Signal,
+        Self::Pause,
+        Self::Resume,
+        Self::Recover,
         Self::Remove,
         Self::Prune,
         Self::Logs,
@@ -114,6 +122,10 @@ impl Command {
             Self::Stop => "stop",
             Self::Restart => "restart",
             Self::Send => "send",
+            Self::Signal => "signal",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Recover => "recover",
             Self::Remove => "remove",
             Self::Prune => "prune",
             Self::Logs => "logs",
@@ -137,6 +149,10 @@ impl Command {
             Self::Stop => "End a task, every process of it, and answer when it is so",
             Self::Restart => "Run a task's command again under the same id",
             Self::Send => "Write to a task's standard input, or type into its terminal",
+            Self::Signal => "Send a signal to a running task",
+            Self::Pause => "Have every process of a task stand still",
+            Self::Resume => "Have a paused task go on",
+            Self::Recover => "Start again what a reboot or a lost supervisor interrupted",
             Self::Remove => "Delete the record and the logs of a task that has ended",
             Self::Prune => "Delete tasks that have ended by age, number or size",
             Self::Logs => "Show what a task wrote: its end, both ends, what is new, what matches",
@@ -158,7 +174,9 @@ impl Command {
             Self::Wait => &[F::Wait, F::Timeout, F::ExitCode, F::Output],
             // It waits anyway; whoever says so is not wrong.
             Self::Stop => &[F::Wait, F::Timeout, F::Concurrency, F::Output],
-            Self::Restart | Self::Remove => &[F::Timeout, F::Concurrency, F::Output],
+            Self::Restart | Self::Remove | Self::Pause | Self::Resume | Self::Recover => {
+                &[F::Timeout, F::Concurrency, F::Output]
+            }
             Self::Logs | Self::Events => &[F::Output, F::Stream, F::Follow, F::Timeout],
             _ => &[F::Output, F::Timeout],
         }
@@ -167,18 +185,24 @@ impl Command {
     /// What its payload may be.
     pub(crate) fn payload(self) -> PayloadKind {
         match self {
-            Self::Start | Self::List | Self::Send | Self::Prune => PayloadKind::Object,
+            Self::Start | Self::List | Self::Send | Self::Prune | Self::Signal => {
+                PayloadKind::Object
+            }
             Self::Status
             | Self::Wait
             | Self::Stop
             | Self::Restart
+            | Self::Pause
+            | Self::Resume
             | Self::Remove
             | Self::Logs
             | Self::Events => PayloadKind::Named("id"),
             Self::SchemaShow | Self::ExamplesShow => PayloadKind::Named("name"),
-            Self::Doctor | Self::Capabilities | Self::SchemaList | Self::ExamplesList => {
-                PayloadKind::Empty
-            }
+            Self::Recover
+            | Self::Doctor
+            | Self::Capabilities
+            | Self::SchemaList
+            | Self::ExamplesList => PayloadKind::Empty,
         }
     }
 

@@ -25,7 +25,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 29] = files![
+const FILES: [(&str, &str); 34] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -34,6 +34,7 @@ const FILES: [(&str, &str); 29] = files![
     "start-restart",
     "start-open-stdin",
     "start-pty",
+    "start-with-hook",
     "status-one",
     "list-running",
     "wait-one",
@@ -44,6 +45,10 @@ const FILES: [(&str, &str); 29] = files![
     "restart-one",
     "send-line",
     "send-last-bytes",
+    "signal-reload",
+    "pause-one",
+    "resume-session",
+    "recover-all",
     "remove-one",
     "remove-session",
     "prune-old",

@@ -380,6 +380,26 @@ fn a_lost_supervisor_ends_the_input() {
 }
 
 #[test]
+fn whoever_attends_to_a_lost_task_opens_its_input_again() {
+    let cli = Cli::new();
+    let again = once(&cli, "go", "exec cat");
+    cli.start(open("a", &format!("cat; echo end; {again}")));
+    send(&cli, "a", "one\n");
+    cli.await_line("a", "one");
+    cli.lose_supervisor("a");
+    cli.await_line("a", "end");
+    cli.run("pause").text("a").ok();
+    cli.run("resume").text("a").ok();
+    cli.touch("go");
+    send(&cli, "a", "two\n");
+    cli.await_line("a", "two");
+    assert_eq!(cli.task("a")["status"], "running");
+    eof(&cli, "a");
+    cli.wait("a");
+    assert_eq!(cli.log("a"), "one\nend\ntwo\n");
+}
+
+#[test]
 fn a_sender_that_is_killed_lets_others_go_on() {
     let cli = Cli::new();
     cli.start(open("a", &once(&cli, "go", "tail -n 1")));

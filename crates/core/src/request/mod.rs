@@ -20,6 +20,7 @@ mod send;
 mod shape;
 mod start;
 mod wait;
+mod wish;
 
 pub use answer::{
     BatchAnswer, BatchItem, BatchOutcome, Lifecycle, LineMatch, ListAnswer, StartAnswer, Target,
@@ -38,13 +39,14 @@ pub use moment::Moment;
 pub use policy::Restarts;
 pub use probe::{HealthAsked, ProbeType};
 pub use remove::{Prune, PruneAnswer, PruneFailure, Remove, RemoveAnswer};
-pub use restart::Restart;
+pub use restart::{Recover, Restart};
 pub use select::{List, Selection, Status, Stop};
 pub use send::{Send, SendAnswer};
 pub use shape::OneOrMany;
 pub(crate) use shape::object_or_null;
 pub use start::{IfRunning, Start};
 pub use wait::{Until, Wait, WaitMode};
+pub use wish::{Pause, Resume, Signal};
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

@@ -6,6 +6,7 @@
 //!   tasks/<id>/task.prev.json        the record that a start is about to replace
 //!   tasks/<id>/want.json             what a caller wants now
 //!   tasks/<id>/end                   how a run ended, preallocated: a full disk cannot lose it
+//!   tasks/<id>/environ               the variables that it inherited, where recover may need them
 //!   tasks/<id>/events.ndjson         journal of lifecycle events
 //!   tasks/<id>/live                  FIFO that hangs up when the task has ended
 //!   tasks/<id>/log                   hard link of logs/<id>.log
@@ -17,6 +18,7 @@
 //!   tasks/<id>/stdin.end             FIFO through which `send` says that this was all
 //!   tasks/<id>/stdin.lock            held by the `send` whose turn it is
 //!   tasks/<id>/stdin.text            what the command is given to read
+//!   tasks/<id>/on_exit.<generation>.<run>  claims the hook of that end
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
 //!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
 //!   logs/<id>.log                    exactly what the command wrote
@@ -28,9 +30,11 @@
 
 mod derive;
 mod end;
+mod environ;
 mod fifo;
 mod format;
 mod home;
+mod hook;
 mod input;
 mod lock;
 mod observe;
@@ -46,9 +50,11 @@ pub use observed::{Condition, Observed};
 
 pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked};
 pub(crate) use end::EndRecord;
+pub(crate) use environ::{keep_environment, kept_environment};
 pub(crate) use fifo::{Fifo, make_fifo, open_writer};
 pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
+pub(crate) use hook::hook_claim;
 pub(crate) use input::{InputLock, forget_text, keep_text, open_text, settle_text};
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};

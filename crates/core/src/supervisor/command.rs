@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -36,6 +36,13 @@ pub(crate) struct Command<'a> {
     pub token: &'a RunToken,
 }
 
+/// What a program finds as its standard streams, and the terminal that they are, if they are one.
+#[derive(Clone, Copy)]
+struct Standard<'a> {
+    descriptors: &'a [(BorrowedFd<'a>, RawFd)],
+    terminal: Option<&'a CString>,
+}
+
 type Environment = BTreeMap<OsString, OsString>;
 
 impl Command<'_> {
@@ -61,12 +68,6 @@ impl Command<'_> {
         input: &Prepared,
         logs: &Logs,
     ) -> Result<ProcessIdentity, SpawnFailure> {
-        let environment = self.environment()?;
-        let (name, argv) = self.argv()?;
-        let program = resolve(&name, &environment, workdir)
-            .map_err(|errno| SpawnFailure::new(SpawnStep::Exec, name.clone(), errno))?;
-        let failure = |errno| exec_failure(&name, &program, workdir, errno);
-        let env = as_variables(&environment).map_err(failure)?;
         let (stdout, stderr) = match &input.terminal {
             Some(_) => (input.stdin.as_fd(), input.stdin.as_fd()),
             None => (
@@ -74,36 +75,38 @@ impl Command<'_> {
                 logs.stderr.as_ref().unwrap_or(&logs.main).as_fd(),
             ),
         };
-        let pid = Spawn {
-            program: &program,
-            argv: &argv,
-            env: &env,
-            workdir: workdir.as_fd(),
+        let standard = Standard {
             descriptors: &[(input.stdin.as_fd(), 0), (stdout, 1), (stderr, 2)],
-            mask: SignalMask::Empty,
             terminal: input.terminal.as_ref(),
+        };
+        let environment = self.environment()?;
+        match &self.spec.program {
+            Program::Direct { command, args } => {
+                spawn(command, args, &environment, workdir, standard)
+            }
+            Program::Shell(script) => {
+                let args = ["-c".to_owned(), script.clone()];
+                spawn("/bin/sh", &args, &environment, workdir, standard)
+            }
         }
-        .run()
-        .map_err(failure)?;
-        Ok(process::identify_child(pid))
     }
 
-    fn argv(&self) -> Result<(String, Vec<CString>), SpawnFailure> {
-        let words: Vec<&str> = match &self.spec.program {
-            Program::Direct { command, args } => [command.as_str()]
-                .into_iter()
-                .chain(args.iter().map(String::as_str))
-                .collect(),
-            Program::Shell(script) => vec!["/bin/sh", "-c", script],
+    /// Executes another program in the surroundings of the command, with these descriptors. It does
+    /// not carry the mark of the run: it is not of the task.
+    pub(crate) fn execute_beside(
+        &self,
+        command: &str,
+        args: &[String],
+        descriptors: &[(BorrowedFd<'_>, RawFd)],
+    ) -> Result<ProcessIdentity, SpawnFailure> {
+        let workdir = self.open_workdir()?;
+        let mut environment = self.environment()?;
+        environment.remove(OsStr::new(RUN_VARIABLE));
+        let standard = Standard {
+            descriptors,
+            terminal: None,
         };
-        let name = words[0].to_owned();
-        let argv = words
-            .into_iter()
-            .map(CString::new)
-            .collect::<Result<_, _>>();
-        let argv =
-            argv.map_err(|_| SpawnFailure::new(SpawnStep::Exec, name.clone(), Errno::EINVAL))?;
-        Ok((name, argv))
+        spawn(command, args, &environment, &workdir, standard)
     }
 
     /// What is inherited, then the env file, then `env`, then what is ours.
@@ -137,6 +140,34 @@ impl Command<'_> {
         environment.insert(RUN_VARIABLE.into(), self.token.as_str().into());
         Ok(environment)
     }
+}
+
+fn spawn(
+    command: &str,
+    args: &[String],
+    environment: &Environment,
+    workdir: &OwnedFd,
+    standard: Standard<'_>,
+) -> Result<ProcessIdentity, SpawnFailure> {
+    let program = resolve(command, environment, workdir)
+        .map_err(|errno| SpawnFailure::new(SpawnStep::Exec, command, errno))?;
+    let failure = |errno| exec_failure(command, &program, workdir, errno);
+    let words = [command].into_iter().chain(args.iter().map(String::as_str));
+    let argv = words.map(CString::new).collect::<Result<Vec<_>, _>>();
+    let argv = argv.map_err(|_| failure(Errno::EINVAL))?;
+    let env = as_variables(environment).map_err(failure)?;
+    let pid = Spawn {
+        program: &program,
+        argv: &argv,
+        env: &env,
+        workdir: workdir.as_fd(),
+        descriptors: standard.descriptors,
+        mask: SignalMask::Empty,
+        terminal: standard.terminal,
+    }
+    .run()
+    .map_err(failure)?;
+    Ok(process::identify_child(pid))
 }
 
 fn as_variables(environment: &Environment) -> Result<Vec<CString>, Errno> {

@@ -11,14 +11,19 @@ use super::execute::{Execution, LogSource, Undo};
 use super::handshake::{Answer, tell};
 use super::launch::home_of;
 use super::ledger::Ledger;
+use super::log_file::remove;
 use super::machine::Event;
 use super::signals::Signals;
 use super::succession::{Asked, ask_predecessor};
 use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
-use crate::store::{Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked};
-use crate::task::{FailReason, Health, ProcessIdentity, Reason, TaskRecord, TaskState};
+use crate::store::{
+    Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked, keep_environment,
+};
+use crate::task::{
+    FailReason, Health, ProcessIdentity, Reason, RestartPolicy, TaskRecord, TaskState,
+};
 
 /// This process, in charge of one task.
 pub(super) struct Supervisor {
@@ -26,6 +31,8 @@ pub(super) struct Supervisor {
     ledger: Ledger,
     signals: Signals,
     errand: Errand,
+    /// Whether the id had a task before this start.
+    replaces: bool,
     main: Option<ProcessIdentity>,
     /// Held until this process ends.
     lock: SupervisorLock,
@@ -49,7 +56,9 @@ impl Supervisor {
         // Before the lock: whoever sees the lock may send a signal.
         let signals = Signals::open()?;
         let (asked, lock) = match errand {
-            Errand::Start | Errand::Adopt | Errand::Attend => (None, SupervisorLock::take(&dir)?),
+            Errand::Start | Errand::Adopt | Errand::Attend | Errand::Recover => {
+                (None, SupervisorLock::take(&dir)?)
+            }
             Errand::Restart => {
                 let candidacy = Candidacy::declare(&dir)?;
                 let asked = ask_predecessor(&dir, &candidacy)?;
@@ -82,7 +91,7 @@ impl Supervisor {
         }
         let journal = match errand {
             Errand::Start => Journal::anew(&dir)?,
-            Errand::Restart | Errand::Adopt | Errand::Attend => Journal::continued(&dir),
+            _ => Journal::continued(&dir),
         };
         let ledger = Ledger::open(dir, record, journal, live);
         let mut supervisor = Self {
@@ -90,12 +99,14 @@ impl Supervisor {
             ledger,
             signals,
             errand,
+            replaces: false,
             main: None,
             lock,
         };
         let answer = match errand {
             Errand::Start => supervisor.start(handshake),
             Errand::Restart => supervisor.restart(handshake, asked)?,
+            Errand::Recover => supervisor.recover(handshake)?,
             Errand::Adopt | Errand::Attend => supervisor.adopt(),
         };
         // Only now may others change the task: its state is settled. And before the answer: who has
@@ -107,8 +118,8 @@ impl Supervisor {
     }
 
     fn start(&mut self, handshake: &Option<OwnedFd>) -> Answer {
-        let has_previous = self.ledger.dir.size_of(file::PREVIOUS_RECORD) > 0;
-        let undo = if has_previous {
+        self.replaces = self.ledger.dir.size_of(file::PREVIOUS_RECORD) > 0;
+        let undo = if self.replaces {
             Undo::Restore
         } else {
             Undo::Remove
@@ -149,6 +160,25 @@ impl Supervisor {
             }
         };
         Ok(self.execute(LogSource::Present, undo, handshake))
+    }
+
+    /// The run was interrupted, and the restart policy asks for another.
+    fn recover(&mut self, handshake: &Option<OwnedFd>) -> io::Result<Answer> {
+        self.adopt_run();
+        let state = self.ledger.record.facts.state.clone();
+        if state.main().is_some_and(process::is_alive) {
+            // It is found to be alive after all.
+            self.errand = Errand::Attend;
+            return Ok(self.ready());
+        }
+        let reason = match state {
+            TaskState::Failed { reason, .. } => reason,
+            _ => FailReason::SupervisorLost,
+        };
+        self.ledger.interrupted(reason);
+        self.clear_strays()?;
+        self.ledger.recovering(reason);
+        Ok(self.execute(LogSource::Present, Undo::Record, handshake))
     }
 
     fn adopt(&mut self) -> Answer {
@@ -209,9 +239,28 @@ impl Supervisor {
         match execution.run(log, undo, handshake) {
             Ok(main) => {
                 self.main = Some(main);
+                self.keep_environment();
                 self.ready()
             }
             Err(failure) => Answer::Failed(failure),
+        }
+    }
+
+    /// Keeps what the command inherits for a later `recover`, where the task may need one.
+    fn keep_environment(&self) {
+        let spec = &self.ledger.record.spec;
+        let dir = &self.ledger.dir;
+        let may_need = spec.restart.policy != RestartPolicy::Never && spec.inherit_env;
+        match self.errand {
+            Errand::Start | Errand::Restart if may_need => {
+                // Without it, recover falls back on its own.
+                let _ = keep_environment(dir, std::env::vars_os());
+            }
+            // An earlier generation may have had a policy.
+            Errand::Start if self.replaces => {
+                let _ = remove(dir, file::ENVIRON);
+            }
+            _ => {}
         }
     }
 

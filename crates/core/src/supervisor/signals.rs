@@ -36,6 +36,8 @@ pub(crate) enum Concern {
     Input,
     /// The command's terminal shows something, or has room again.
     Terminal,
+    /// The hook has written something.
+    Hook,
 }
 
 /// A descriptor to listen to, and what it tells of.
