@@ -346,9 +346,9 @@ fn an_open_input_costs_nothing_while_nobody_sends() {
     let cli = Cli::new();
     cli.start(open("a", "cat"));
     let supervisor = cli.supervisor("a");
-    eventually(|| processes::is_asleep(supervisor), "it sleeps");
     send(&cli, "a", "one\n");
     cli.await_line("a", "one");
+    cli.await_rest("a");
     let open = processes::descriptors(supervisor);
     let of_input = |name: &str| {
         let path = cli.task_file("a", name);

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{Cli, eventually, script, text, with};
@@ -153,9 +152,7 @@ fn what_a_terminal_has_no_room_for_waits() {
     let error = call.err("TaskWaitTimedOut");
     let written = error["details"]["written_bytes"].as_u64().unwrap();
     assert!(0 < written && written < 1 << 20, "{written}");
-    // While it is full the supervisor does nothing.
-    let supervisor = cli.supervisor("a");
-    eventually(|| processes::is_asleep(supervisor), "it sleeps");
+    cli.await_rest("a");
     let at = usize::try_from(written).unwrap();
     let rest = json!({ "id": "a", "text": data[at..] }).to_string();
     let sending = cli.run("send").stdin(rest).spawn();
@@ -209,7 +206,11 @@ fn with_its_supervisor_the_terminal_hangs_up() {
         (&task["status"], text(&task["reason"])),
         (&json!("failed"), "supervisor_lost".into())
     );
-    cli.start(shown("b", "trap '' HUP; while :; do sleep 0.01; done"));
+    cli.start(shown(
+        "b",
+        "trap '' HUP; echo ready; while :; do sleep 0.01; done",
+    ));
+    cli.await_line("b", "ready");
     cli.lose_supervisor("b");
     let keys = json!({ "id": "b", "text": "x\n" });
     let error = cli.run("send").payload(keys).err("TaskNotRunning");
@@ -223,10 +224,8 @@ fn a_resting_terminal_costs_nothing() {
     let cli = Cli::new();
     cli.start(shown("a", "echo ready; exec cat"));
     cli.await_line("a", "ready");
-    let supervisor = cli.supervisor("a");
-    eventually(|| processes::is_asleep(supervisor), "it sleeps");
-    processes::send(supervisor, Signal::SIGCHLD);
+    cli.await_rest("a");
     type_in(&cli, "a", "one\n");
     cli.await_line("a", "one");
-    assert_eq!(cli.task("a")["status"], "running");
+    cli.await_rest("a");
 }
