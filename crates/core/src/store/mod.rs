@@ -14,6 +14,7 @@
 //!   tasks/<id>/cut, cut.stderr       what has been freed of a capped log
 //!   tasks/<id>/lines, lines.stderr   how far the lines have been counted
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
+//!   tasks/<id>/cgroup                where the group of a run with limits is
 //!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
 //!   logs/<id>.log                    exactly what the command wrote
 //!   logs/<id>.stderr.log             its standard error, with "stderr": "separate"
@@ -39,7 +40,7 @@ pub use format::FORMAT_VERSION;
 pub use home::Home;
 pub use observed::{Condition, Observed};
 
-pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked};
+pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked, first_of_run};
 pub(crate) use end::EndRecord;
 pub(crate) use fifo::make_fifo;
 pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};

@@ -202,6 +202,11 @@ impl Chores<'_> {
         if let Some((at, pause)) = self.sweep
             && at.has_passed()
         {
+            // What is in its group ends at once, however fast it forks. The sweep ends what has
+            // been moved elsewhere.
+            if let Some(leaf) = &self.ledger.leaf {
+                leaf.kill();
+            }
             self.tree.kill();
             self.sweep = Some((Deadline::after(pause), (pause * 2).min(LONGEST_PAUSE)));
         }

@@ -11,6 +11,7 @@ use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, faccessat};
 
+use super::confine::Confined;
 use super::handshake::SpawnFailure;
 use super::launch::errno_of;
 use super::log_file::Logs;
@@ -55,6 +56,7 @@ impl Command<'_> {
         &self,
         workdir: &OwnedFd,
         logs: &Logs,
+        confined: Option<&Confined<'_>>,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let environment = self.environment()?;
         let (name, argv) = self.argv()?;
@@ -81,7 +83,7 @@ impl Command<'_> {
             ],
             mask: SignalMask::Empty,
         }
-        .run()
+        .run_within(confined.map(Confined::as_confinement).as_ref())
         .map_err(failure)?;
         Ok(process::identify_child(pid))
     }

@@ -1,8 +1,10 @@
 //! How a run has ended.
 
-use super::Ledger;
+use super::{Leaf, Ledger};
 use crate::store::{ended_by_itself, failed};
-use crate::task::{FailReason, MainExit, Reason, TaskState};
+use crate::task::{FailReason, KillReason, MainExit, Reason, SignalNumber, TaskState};
+
+const KILLED: MainExit = MainExit::Signal(SignalNumber::KILL);
 
 impl Ledger {
     /// The main process has ended and the task goes on.
@@ -19,6 +21,11 @@ impl Ledger {
     pub(crate) fn ended(&mut self, exit: Option<MainExit>, cleared: bool) {
         self.record.facts.cleared = cleared;
         let state = match (exit, self.span()) {
+            (exit, span @ Some(_)) if self.has_run_out_of_memory(exit) => TaskState::Killed {
+                reason: KillReason::OutOfMemory,
+                exit: Some(KILLED),
+                span,
+            },
             (Some(exit), Some(span)) => ended_by_itself(exit, span),
             _ => failed(
                 &self.record.facts.state,
@@ -28,6 +35,18 @@ impl Ledger {
             ),
         };
         self.conclude(state);
+    }
+
+    /// What the kernel has done to a main process that nobody asked to end, if that is known.
+    pub(super) fn reason_of(&self, exit: Option<MainExit>) -> Option<Reason> {
+        self.has_run_out_of_memory(exit)
+            .then_some(Reason::Killed(KillReason::OutOfMemory))
+    }
+
+    /// The kernel kills all of a group or nothing. An end that nobody saw was this one if it did.
+    fn has_run_out_of_memory(&self, exit: Option<MainExit>) -> bool {
+        exit.is_none_or(|exit| exit == KILLED)
+            && self.leaf.as_ref().is_some_and(Leaf::has_run_out_of_memory)
     }
 
     /// It has ended after it was asked to.
@@ -75,6 +94,7 @@ impl Ledger {
     ) {
         self.record.facts.cleared = cleared;
         let span = self.span();
+        let reason = reason.or(self.reason_of(exit));
         let restart = &self.record.spec.restart;
         let how = match (exit, reason) {
             (_, Some(reason)) => format!("was ended ({})", reason.as_str()),
@@ -107,6 +127,7 @@ impl Ledger {
 
     /// Nothing is left of a run whose end is on record: nobody needs to look for it any more.
     pub(crate) fn cleared(&mut self) {
+        self.remove_leaf();
         if !self.record.facts.cleared {
             self.record.facts.cleared = true;
             // Where it cannot be written, someone looks in vain later.
