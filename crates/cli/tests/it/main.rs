@@ -36,6 +36,8 @@ mod home;
 mod lifecycle;
 // Many tasks: filters, order, pages.
 mod list;
+// Memory, processor time, processes and open files; the groups that keep such limits.
+mod limits;
 // The end of a log, within limits.
 mod logs;
 // What is typed, what is refused, and that a refusal touches nothing.
