@@ -25,13 +25,14 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 25] = files![
+const FILES: [(&str, &str); 26] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
     "start-several",
     "start-separate-stderr",
     "start-restart",
+    "start-limits",
     "status-one",
     "list-running",
     "wait-one",
