@@ -23,7 +23,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
 
-pub(crate) use leaf::{Leaf, Place, Setting, sweep_leaf_of};
+pub(crate) use leaf::{Leaf, Place, Setting, sweep_leaf, sweep_leaf_of};
 
 use crate::process;
 

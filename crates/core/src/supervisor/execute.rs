@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 
-use super::cgroup::Leaf;
+use super::cgroup::{Leaf, sweep_leaf};
 use super::command::Command;
 use super::confine::Plan;
 use super::growth::Growth;
@@ -209,6 +209,9 @@ impl Execution<'_> {
                 let _ = remove(&self.ledger.dir, stream.lines_name());
             }
             let _ = remove(&self.ledger.dir, file::TIMELINE);
+            if self.ledger.leaf.is_none() {
+                sweep_leaf(&self.ledger.dir);
+            }
         }
         Ok(())
     }

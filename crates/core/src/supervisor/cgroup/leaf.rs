@@ -41,7 +41,7 @@ impl Leaf {
         token: &RunToken,
         place: &Place,
     ) -> io::Result<Self> {
-        sweep_recorded(dir);
+        sweep_leaf(dir);
         let leaf = Self {
             folder: place.folder.join(name_of(id, token)),
         };
@@ -97,12 +97,10 @@ impl Leaf {
         pids
     }
 
-    /// Kills every process in it at once, those that are just being forked included. It leaves
-    /// a group alone that the supervisor of another task is in, and one of a kernel before 5.14.
-    pub(crate) fn kill(&self) {
-        if !self.pids().is_empty() {
-            let _ = write(&self.folder, "cgroup.kill", "1");
-        }
+    /// Kills every process in it at once, those that are just being forked included. Not if there
+    /// is none, if the supervisor of another task is among them, or on a kernel before 5.14.
+    pub(crate) fn kill(&self) -> bool {
+        !self.pids().is_empty() && write(&self.folder, "cgroup.kill", "1").is_ok()
     }
 
     /// Whether the kernel has killed anything in it for want of memory.
@@ -201,7 +199,7 @@ fn recorded(dir: &TaskDir) -> Option<PathBuf> {
 }
 
 /// Removes the group of an earlier run whose supervisor was killed before it could do so.
-fn sweep_recorded(dir: &TaskDir) {
+pub(crate) fn sweep_leaf(dir: &TaskDir) {
     if let Some(folder) = recorded(dir) {
         let _ = Leaf { folder }.try_remove();
         let _ = remove(dir, file::CGROUP);
@@ -212,7 +210,7 @@ fn sweep_recorded(dir: &TaskDir) {
 pub(crate) fn sweep_leaf_of(home: &Home, id: &TaskId) {
     let folder = format!("{TASKS}/{id}");
     if let Ok(dir) = TaskDir::open_at(home.as_fd(), &folder) {
-        sweep_recorded(&dir);
+        sweep_leaf(&dir);
     }
 }
 
@@ -298,11 +296,11 @@ mod tests {
             let other = folder.path().join(other);
             fs::create_dir(&other).unwrap();
             record(&other);
-            sweep_recorded(&dir);
+            sweep_leaf(&dir);
             assert!(other.exists());
         }
         record(&group);
-        sweep_recorded(&dir);
+        sweep_leaf(&dir);
         assert!(!group.exists());
         assert_eq!(recorded(&dir), None);
     }
