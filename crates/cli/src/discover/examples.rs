@@ -25,7 +25,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 26] = files![
+const FILES: [(&str, &str); 31] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -33,6 +33,7 @@ const FILES: [(&str, &str); 26] = files![
     "start-separate-stderr",
     "start-restart",
     "start-limits",
+    "start-with-hook",
     "status-one",
     "list-running",
     "wait-one",
@@ -41,6 +42,10 @@ const FILES: [(&str, &str); 26] = files![
     "stop-one",
     "stop-by-tag",
     "restart-one",
+    "signal-reload",
+    "pause-one",
+    "resume-session",
+    "recover-all",
     "remove-one",
     "remove-session",
     "prune-old",

@@ -32,6 +32,8 @@ mod follow_many;
 mod growth;
 // Good and bad places for the tasks, and who may read them.
 mod home;
+// What is run once when a task has ended.
+mod hooks;
 // What is executed, how it ended, and what a start leaves behind.
 mod lifecycle;
 // Many tasks: filters, order, pages.
@@ -40,6 +42,8 @@ mod list;
 mod limits;
 // The end of a log, within limits.
 mod logs;
+// Signals, pauses, owners.
+mod pauses;
 // What is typed, what is refused, and that a refusal touches nothing.
 mod payload;
 // Tasks that have ended go by age, number and size.
@@ -50,6 +54,8 @@ mod races;
 mod readme;
 // A reader that is killed again and again.
 mod resume;
+// After a reboot or the loss of supervisors.
+mod recover;
 // What the processes of a task use.
 mod resources;
 // All of an ended task is taken away, or nothing.

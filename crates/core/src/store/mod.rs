@@ -6,6 +6,7 @@
 //!   tasks/<id>/task.prev.json        the record that a start is about to replace
 //!   tasks/<id>/want.json             what a caller wants now
 //!   tasks/<id>/end                   how a run ended, preallocated: a full disk cannot lose it
+//!   tasks/<id>/environ               the variables that it inherited, where recover may need them
 //!   tasks/<id>/events.ndjson         journal of lifecycle events
 //!   tasks/<id>/live                  FIFO that hangs up when the task has ended
 //!   tasks/<id>/log                   hard link of logs/<id>.log
@@ -13,6 +14,7 @@
 //!   tasks/<id>/timeline              how long the logs were, when; see `log/timeline.rs`
 //!   tasks/<id>/cut, cut.stderr       what has been freed of a capped log
 //!   tasks/<id>/lines, lines.stderr   how far the lines have been counted
+//!   tasks/<id>/on_exit.<generation>.<run>  claims the hook of that end
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
 //!   tasks/<id>/cgroup                where the group of a run with limits is
 //!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
@@ -25,9 +27,11 @@
 
 mod derive;
 mod end;
+mod environ;
 mod fifo;
 mod format;
 mod home;
+mod hook;
 mod lock;
 mod observe;
 mod observed;
@@ -42,9 +46,11 @@ pub use observed::{Condition, Observed};
 
 pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked, first_of_run};
 pub(crate) use end::EndRecord;
+pub(crate) use environ::{keep_environment, kept_environment};
 pub(crate) use fifo::make_fifo;
 pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
+pub(crate) use hook::hook_claim;
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
 pub(crate) use remove::{remove_task, size_on_disk, sweep_trash, sweep_unfinished};

@@ -2,6 +2,7 @@
 
 mod begin;
 mod heard;
+mod hooking;
 mod wishes;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,6 +12,7 @@ use super::cgroup::Leaf;
 use super::detach::release_unused_stack;
 use super::execute::{Execution, LogSource, Undo};
 use super::growth::Growth;
+use super::hook::RunningHook;
 use super::ledger::Ledger;
 use super::limits::RunLimits;
 use super::machine::{Action, Event, Settings, State, step};
@@ -28,6 +30,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How often a tree is looked at whose end the kernel does not tell us. Only while it is ending.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The same while it goes on by itself.
+const LOOK_SELDOM: Duration = Duration::from_secs(1);
 
 /// A supervisor at work on a run, and on those that its restart policy has follow.
 pub(crate) struct Chores<'a> {
@@ -48,6 +52,7 @@ pub(crate) struct Chores<'a> {
     owner: Option<OwnerWatch>,
     /// Tells of the end of a main process that is not our child.
     main_watch: Option<OwnedFd>,
+    hook: Option<RunningHook>,
 }
 
 /// What a supervisor listens to besides its signals; for most tasks, nothing.
@@ -55,6 +60,7 @@ fn listen_to<'a>(
     ledger: &'a Ledger,
     owner: Option<&'a OwnerWatch>,
     main: Option<&'a OwnedFd>,
+    hook: Option<&'a RunningHook>,
 ) -> Vec<Listen<'a>> {
     let writes = ledger.growth.as_ref().and_then(Growth::as_fd);
     let owner = owner.and_then(OwnerWatch::as_fd);
@@ -62,6 +68,7 @@ fn listen_to<'a>(
         (writes, Concern::Writes),
         (owner, Concern::Owner),
         (main.map(OwnedFd::as_fd), Concern::Main),
+        (hook.and_then(RunningHook::as_fd), Concern::Hook),
     ];
     let sources = sources.into_iter();
     sources
@@ -79,7 +86,7 @@ impl Chores<'_> {
         }
         let (next, actions) = step(self.settings, self.state, event);
         self.state = next;
-        let cleared = actions.last() == Some(&Action::Leave);
+        let cleared = matches!(actions.last(), Some(Action::Leave | Action::RunHook));
         for action in actions {
             self.perform(action, cleared);
         }
@@ -118,8 +125,8 @@ impl Chores<'_> {
             Action::ResumeTree => self.resume(),
             Action::Deliver(signal, recipient) => self.deliver(signal, recipient),
             Action::RecordDependencyFailed => self.ledger.dependency_failed(String::new()),
-            Action::RunHook => self.ledger.cleared(),
-            Action::KillHook => {}
+            Action::RunHook => self.run_hook(),
+            Action::KillHook => self.kill_hook(),
             Action::Leave => self.ledger.cleared(),
         }
     }
@@ -168,7 +175,12 @@ impl Chores<'_> {
             let deadline = self.next_deadline();
             let heard = self.signals.wait(
                 deadline,
-                &listen_to(self.ledger, self.owner.as_ref(), self.main_watch.as_ref()),
+                &listen_to(
+                    self.ledger,
+                    self.owner.as_ref(),
+                    self.main_watch.as_ref(),
+                    self.hook.as_ref(),
+                ),
             )?;
             let written = heard.written;
             self.attend_to(&heard);
@@ -182,17 +194,22 @@ impl Chores<'_> {
 
     fn next_deadline(&self) -> Deadline {
         let sweep = self.sweep.map_or(Deadline::NEVER, |(at, _)| at);
-        let is_idle = matches!(self.state, State::Running | State::BackingOff);
-        let look = if !is_idle && !self.tree.is_told_by_kernel() {
-            Deadline::after(LOOK_AGAIN)
-        } else {
-            Deadline::NEVER
+        let look = match self.state {
+            _ if self.tree.is_told_by_kernel() => Deadline::NEVER,
+            State::Stopping { .. } | State::Clearing { .. } => Deadline::after(LOOK_AGAIN),
+            State::Lingering { .. } => Deadline::after(LOOK_SELDOM),
+            _ => Deadline::NEVER,
         };
         let grows = self.ledger.growth.as_ref();
         let grows = grows.map_or(Deadline::NEVER, Growth::due);
         let own = self.grace.sooner(self.next_run).sooner(self.limits.due());
         let owner = self.owner.as_ref().map_or(Deadline::NEVER, OwnerWatch::due);
-        own.sooner(sweep).sooner(look).sooner(grows).sooner(owner)
+        let hook = self.hook.as_ref().map_or(Deadline::NEVER, RunningHook::due);
+        own.sooner(hook)
+            .sooner(sweep)
+            .sooner(look)
+            .sooner(grows)
+            .sooner(owner)
     }
 
     fn is_waiting_for_tree(&self) -> bool {

@@ -11,6 +11,7 @@ use super::execute::{Execution, LogSource, Undo};
 use super::handshake::{Answer, tell};
 use super::launch::home_of;
 use super::ledger::Ledger;
+use super::log_file::remove;
 use super::machine::Event;
 use super::signals::Signals;
 use super::succession::{Asked, ask_predecessor};
@@ -19,8 +20,11 @@ use crate::event::Journal;
 use crate::process;
 use crate::store::{
     Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked, first_of_run,
+    keep_environment,
 };
-use crate::task::{FailReason, Health, ProcessIdentity, Reason, TaskRecord, TaskState};
+use crate::task::{
+    FailReason, Health, ProcessIdentity, Reason, RestartPolicy, TaskRecord, TaskState,
+};
 
 /// This process, in charge of one task.
 pub(super) struct Supervisor {
@@ -28,6 +32,8 @@ pub(super) struct Supervisor {
     ledger: Ledger,
     signals: Signals,
     errand: Errand,
+    /// Whether the id had a task before this start.
+    replaces: bool,
     main: Option<ProcessIdentity>,
     /// Held until this process ends.
     lock: SupervisorLock,
@@ -51,7 +57,9 @@ impl Supervisor {
         // Before the lock: whoever sees the lock may send a signal.
         let signals = Signals::open()?;
         let (asked, lock) = match errand {
-            Errand::Start | Errand::Adopt | Errand::Attend => (None, SupervisorLock::take(&dir)?),
+            Errand::Start | Errand::Adopt | Errand::Attend | Errand::Recover => {
+                (None, SupervisorLock::take(&dir)?)
+            }
             Errand::Restart => {
                 let candidacy = Candidacy::declare(&dir)?;
                 let asked = ask_predecessor(&dir, &candidacy)?;
@@ -84,7 +92,7 @@ impl Supervisor {
         }
         let journal = match errand {
             Errand::Start => Journal::anew(&dir)?,
-            Errand::Restart | Errand::Adopt | Errand::Attend => Journal::continued(&dir),
+            _ => Journal::continued(&dir),
         };
         let ledger = Ledger::open(dir, record, journal, live);
         let mut supervisor = Self {
@@ -92,12 +100,14 @@ impl Supervisor {
             ledger,
             signals,
             errand,
+            replaces: false,
             main: None,
             lock,
         };
         let answer = match errand {
             Errand::Start => supervisor.start(handshake),
             Errand::Restart => supervisor.restart(handshake, asked)?,
+            Errand::Recover => supervisor.recover(handshake)?,
             Errand::Adopt | Errand::Attend => supervisor.adopt(),
         };
         // Only now may others change the task: its state is settled. And before the answer: who has
@@ -109,8 +119,8 @@ impl Supervisor {
     }
 
     fn start(&mut self, handshake: &Option<OwnedFd>) -> Answer {
-        let has_previous = self.ledger.dir.size_of(file::PREVIOUS_RECORD) > 0;
-        let undo = if has_previous {
+        self.replaces = self.ledger.dir.size_of(file::PREVIOUS_RECORD) > 0;
+        let undo = if self.replaces {
             Undo::Restore
         } else {
             Undo::Remove
@@ -151,6 +161,25 @@ impl Supervisor {
             }
         };
         Ok(self.execute(LogSource::Present, undo, handshake))
+    }
+
+    /// The run was interrupted, and the restart policy asks for another.
+    fn recover(&mut self, handshake: &Option<OwnedFd>) -> io::Result<Answer> {
+        self.adopt_run();
+        let state = self.ledger.record.facts.state.clone();
+        if state.main().is_some_and(process::is_alive) {
+            // It is found to be alive after all.
+            self.errand = Errand::Attend;
+            return Ok(self.ready());
+        }
+        let reason = match state {
+            TaskState::Failed { reason, .. } => reason,
+            _ => FailReason::SupervisorLost,
+        };
+        self.ledger.interrupted(reason);
+        self.clear_strays()?;
+        self.ledger.recovering(reason);
+        Ok(self.execute(LogSource::Present, Undo::Record, handshake))
     }
 
     fn adopt(&mut self) -> Answer {
@@ -211,9 +240,28 @@ impl Supervisor {
         match execution.run(log, undo, handshake) {
             Ok(main) => {
                 self.main = Some(main);
+                self.keep_environment();
                 self.ready()
             }
             Err(failure) => Answer::Failed(failure),
+        }
+    }
+
+    /// Keeps what the command inherits for a later `recover`, where the task may need one.
+    fn keep_environment(&self) {
+        let spec = &self.ledger.record.spec;
+        let dir = &self.ledger.dir;
+        let may_need = spec.restart.policy != RestartPolicy::Never && spec.inherit_env;
+        match self.errand {
+            Errand::Start | Errand::Restart if may_need => {
+                // Without it, recover falls back on its own.
+                let _ = keep_environment(dir, std::env::vars_os());
+            }
+            // An earlier generation may have had a policy.
+            Errand::Start if self.replaces => {
+                let _ = remove(dir, file::ENVIRON);
+            }
+            _ => {}
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) enum Concern {
     Owner,
     /// The main process, which is not our child, has ended.
     Main,
+    /// The hook has written something.
+    Hook,
 }
 
 /// A descriptor to listen to, and what it tells of.

@@ -1,5 +1,6 @@
 //! How a supervisor begins its work on a run.
 
+use super::super::execute::Execution;
 use super::super::ledger::Ledger;
 use super::super::limits::RunLimits;
 use super::super::machine::{Sequel, Settings, State, StopStep, Then};
@@ -43,10 +44,11 @@ impl<'a> Chores<'a> {
         let retries = Retries::new(spec.restart);
         let owner = spec.owner.map(OwnerWatch::of);
         let paused = ledger.is_paused();
-        let mut limits = RunLimits::of(spec).after(ledger.run_time());
+        let mut limits = RunLimits::of(spec).after(ledger.active_time());
         if paused {
             limits.pause();
         }
+        Execution { home, ledger }.attend_to_logs();
         let mut chores = Self::adopted(home, ledger, signals);
         if let TaskState::Running {
             main_exit: Some(exit),
@@ -100,7 +102,7 @@ impl<'a> Chores<'a> {
             stop: spec.stop,
             after_success: Sequel::End,
             after_failure: Sequel::End,
-            has_hook: false,
+            has_hook: spec.on_exit.is_some(),
         };
         Self {
             home,
@@ -117,6 +119,7 @@ impl<'a> Chores<'a> {
             next_run: Deadline::NEVER,
             owner: None,
             main_watch: None,
+            hook: None,
         }
     }
 }
