@@ -25,7 +25,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 34] = files![
+const FILES: [(&str, &str); 35] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -34,6 +34,7 @@ const FILES: [(&str, &str); 34] = files![
     "start-restart",
     "start-open-stdin",
     "start-pty",
+    "start-limits",
     "start-with-hook",
     "status-one",
     "list-running",

@@ -45,6 +45,12 @@ fn it_is_a_terminal_in_every_respect() {
     let task = cli.start_and_wait(with(shown("b", "stty size; echo $TERM"), own));
     assert_eq!(task["pty"], json!({ "cols": 80, "rows": 24 }));
     assert_eq!(cli.log("b"), "24 80\r\nvt100\r\n");
+    let limits = json!({ "limits": { "open_files": 64 } });
+    cli.start_and_wait(with(
+        shown("c", "ulimit -n; echo controls >/dev/tty"),
+        limits,
+    ));
+    assert_eq!(cli.log("c"), "64\r\ncontrols\r\n");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::store::{
     Condition, HOME_VARIABLE, Home, ShortLock, encode_record, file, observe_settled, read_all,
     remove_task,
 };
-use crate::supervisor::ID_VARIABLE;
+use crate::supervisor::{ID_VARIABLE, check_limits};
 use crate::task::{Task, TaskId, TaskSpec};
 
 /// How a start is carried out.
@@ -118,6 +118,7 @@ fn begin(
 ) -> Result<Task> {
     let (id, if_running) = (request.id.clone(), request.if_running.unwrap_or_default());
     let spec = request.resolve()?;
+    check_limits(&spec.limits)?;
     let home = client.home()?;
     // Before it begins: its own time may be over before it is answered.
     expire(&home, A_FEW);

@@ -8,11 +8,15 @@
     reason = "posix_spawn with a new session and a directory descriptor"
 )]
 
+mod confined;
+
 use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
+
+pub(crate) use confined::{ADDRESS_SPACE_IS_LIMITED, Confinement, open_group};
 
 /// The signal mask that the new process begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +42,9 @@ pub(crate) struct Spawn<'a> {
     pub descriptors: &'a [(BorrowedFd<'a>, RawFd)],
     /// What it begins with.
     pub mask: SignalMask,
-    /// The path of the terminal that is to control its session; among the descriptors is that
-    /// terminal, opened.
-    pub terminal: Option<&'a CString>,
+    /// Whether its descriptor 0 is a terminal, which is then to control its session. Only for
+    /// [`Spawn::run_within`].
+    pub has_terminal: bool,
 }
 
 #[cfg(target_os = "macos")]
@@ -110,10 +114,6 @@ impl Spawn<'_> {
     /// # Errors
     /// The errno of whatever failed, of the exec mostly.
     pub(crate) fn run(&self) -> Result<i32, Errno> {
-        #[cfg(target_os = "macos")]
-        if self.terminal.is_some() {
-            return super::terminal::run(self);
-        }
         let actions = self.file_actions()?;
         let attributes = self.attributes()?;
         let argv = pointers(self.argv);
@@ -152,21 +152,6 @@ impl Spawn<'_> {
                 self.workdir.as_raw_fd(),
             )
         })?;
-        #[cfg(target_os = "linux")]
-        if let Some(path) = self.terminal {
-            // The first terminal that the leader of a new session opens becomes its controlling
-            // one, and the session is made before the actions are carried out.
-            // SAFETY: as above; the path outlives the call, which copies it.
-            check(unsafe {
-                libc::posix_spawn_file_actions_addopen(
-                    &raw mut actions.0,
-                    0,
-                    path.as_ptr(),
-                    libc::O_RDWR,
-                    0,
-                )
-            })?;
-        }
         for (source, target) in self.descriptors {
             // SAFETY: as above.
             check(unsafe {

@@ -35,6 +35,7 @@ pub(crate) mod file {
     pub(crate) const INPUT_END: &str = "stdin.end";
     pub(crate) const INPUT_LOCK: &str = "stdin.lock";
     pub(crate) const INPUT_TEXT: &str = "stdin.text";
+    pub(crate) const CGROUP: &str = "cgroup";
     pub(crate) const PANIC: &str = "supervisor.panic";
 }
 

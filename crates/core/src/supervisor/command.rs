@@ -11,6 +11,7 @@ use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, faccessat};
 
+use super::confine::Confined;
 use super::handshake::SpawnFailure;
 use super::input::Prepared;
 use super::launch::errno_of;
@@ -36,11 +37,11 @@ pub(crate) struct Command<'a> {
     pub token: &'a RunToken,
 }
 
-/// What a program finds as its standard streams, and the terminal that they are, if they are one.
+/// What a program finds as its standard streams, and whether they are its terminal.
 #[derive(Clone, Copy)]
 struct Standard<'a> {
     descriptors: &'a [(BorrowedFd<'a>, RawFd)],
-    terminal: Option<&'a CString>,
+    is_terminal: bool,
 }
 
 type Environment = BTreeMap<OsString, OsString>;
@@ -67,26 +68,26 @@ impl Command<'_> {
         workdir: &OwnedFd,
         input: &Prepared,
         logs: &Logs,
+        confined: Option<&Confined<'_>>,
     ) -> Result<ProcessIdentity, SpawnFailure> {
-        let (stdout, stderr) = match &input.terminal {
-            Some(_) => (input.stdin.as_fd(), input.stdin.as_fd()),
-            None => (
-                logs.main.as_fd(),
-                logs.stderr.as_ref().unwrap_or(&logs.main).as_fd(),
-            ),
+        let (stdout, stderr) = if input.is_terminal() {
+            (input.stdin.as_fd(), input.stdin.as_fd())
+        } else {
+            let stderr = logs.stderr.as_ref().unwrap_or(&logs.main);
+            (logs.main.as_fd(), stderr.as_fd())
         };
         let standard = Standard {
             descriptors: &[(input.stdin.as_fd(), 0), (stdout, 1), (stderr, 2)],
-            terminal: input.terminal.as_ref(),
+            is_terminal: input.is_terminal(),
         };
         let environment = self.environment()?;
         match &self.spec.program {
             Program::Direct { command, args } => {
-                spawn(command, args, &environment, workdir, standard)
+                spawn(command, args, &environment, workdir, standard, confined)
             }
             Program::Shell(script) => {
                 let args = ["-c".to_owned(), script.clone()];
-                spawn("/bin/sh", &args, &environment, workdir, standard)
+                spawn("/bin/sh", &args, &environment, workdir, standard, confined)
             }
         }
     }
@@ -104,9 +105,9 @@ impl Command<'_> {
         environment.remove(OsStr::new(RUN_VARIABLE));
         let standard = Standard {
             descriptors,
-            terminal: None,
+            is_terminal: false,
         };
-        spawn(command, args, &environment, &workdir, standard)
+        spawn(command, args, &environment, &workdir, standard, None)
     }
 
     /// What is inherited, then the env file, then `env`, then what is ours.
@@ -148,6 +149,7 @@ fn spawn(
     environment: &Environment,
     workdir: &OwnedFd,
     standard: Standard<'_>,
+    confined: Option<&Confined<'_>>,
 ) -> Result<ProcessIdentity, SpawnFailure> {
     let program = resolve(command, environment, workdir)
         .map_err(|errno| SpawnFailure::new(SpawnStep::Exec, command, errno))?;
@@ -163,9 +165,9 @@ fn spawn(
         workdir: workdir.as_fd(),
         descriptors: standard.descriptors,
         mask: SignalMask::Empty,
-        terminal: standard.terminal,
+        has_terminal: standard.is_terminal,
     }
-    .run()
+    .run_within(confined.map(Confined::as_confinement).as_ref())
     .map_err(failure)?;
     Ok(process::identify_child(pid))
 }

@@ -6,7 +6,6 @@
 //! | open | the read end of the FIFO `stdin` | its write end, so that the input goes on between two `send` |
 //! | a terminal | the terminal | its other side; see `terminal.rs` |
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -30,8 +29,6 @@ use crate::task::{Stdin, TaskRecord, TaskSpec};
 pub(crate) struct Prepared {
     /// Its descriptor 0.
     pub stdin: OwnedFd,
-    /// Where the terminal is, if it is one.
-    pub terminal: Option<CString>,
     /// What there is to look after.
     pub input: Option<Input>,
 }
@@ -58,11 +55,10 @@ impl Prepared {
         let failure = |subject: &str, errno| SpawnFailure::new(SpawnStep::Stdin, subject, errno);
         let spec = &record.spec;
         if let Some(size) = spec.pty {
-            let (terminal, slave, path) =
+            let (terminal, slave) =
                 Terminal::open(dir, size).map_err(|errno| failure("pty", errno))?;
             return Ok(Self {
                 stdin: slave,
-                terminal: Some(path),
                 input: Some(Input::Terminal(terminal)),
             });
         }
@@ -89,11 +85,12 @@ impl Prepared {
                 (reader, Some(Input::Open(input)))
             }
         };
-        Ok(Self {
-            stdin,
-            terminal: None,
-            input,
-        })
+        Ok(Self { stdin, input })
+    }
+
+    /// Whether it is a terminal, and so the command's output as well.
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(self.input, Some(Input::Terminal(_)))
     }
 }
 

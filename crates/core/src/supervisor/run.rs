@@ -19,7 +19,8 @@ use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
 use crate::store::{
-    Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked, keep_environment,
+    Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked, first_of_run,
+    keep_environment,
 };
 use crate::task::{
     FailReason, Health, ProcessIdentity, Reason, RestartPolicy, TaskRecord, TaskState,
@@ -201,7 +202,7 @@ impl Supervisor {
     /// nothing of it was left.
     fn clear_strays(&mut self) -> io::Result<()> {
         let facts = &self.ledger.record.facts;
-        if facts.cleared || first_marked(&facts.run_token).is_none() {
+        if facts.cleared || first_of_run(&self.ledger.dir, &self.ledger.record).is_none() {
             return Ok(());
         }
         let stop = self.ledger.record.spec.stop;

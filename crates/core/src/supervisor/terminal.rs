@@ -4,7 +4,6 @@
 //! Nothing waits and nothing is done at length: a command that writes without pause, or reads
 //! nothing, must not keep a signal or a wish from being heard.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -52,14 +51,10 @@ struct Typed {
 }
 
 impl Terminal {
-    /// Opens a terminal; also what the command gets of it, and the path of that.
-    pub(crate) fn open(dir: &TaskDir, size: Pty) -> Result<(Self, OwnedFd, CString), Errno> {
+    /// Opens a terminal; also what the command gets of it.
+    pub(crate) fn open(dir: &TaskDir, size: Pty) -> Result<(Self, OwnedFd), Errno> {
         let Fifo { reader, writer } = Fifo::replace(dir, file::INPUT)?;
-        let PseudoTerminal {
-            master,
-            slave,
-            path,
-        } = PseudoTerminal::open(size.cols, size.rows)?;
+        let PseudoTerminal { master, slave } = PseudoTerminal::open(size.cols, size.rows)?;
         let terminal = Self {
             master: master.into(),
             typed: Typed {
@@ -69,7 +64,7 @@ impl Terminal {
             pending: Vec::new(),
             abandoned: None,
         };
-        Ok((terminal, slave, path))
+        Ok((terminal, slave))
     }
 
     /// While a key waits for room, the FIFO is left alone.

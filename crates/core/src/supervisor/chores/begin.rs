@@ -78,7 +78,7 @@ impl<'a> Chores<'a> {
     ) -> Self {
         let facts = &ledger.record.facts;
         let main = facts.state.main().copied().filter(process::is_alive);
-        let tree = Tree::foreign(main, &facts.run_token);
+        let tree = Tree::foreign(main, &facts.run_token, ledger.leaf.clone());
         let state = if facts.state.status().is_terminal() {
             State::Clearing {
                 then: Then::Leave,
