@@ -128,7 +128,7 @@ impl Call {
                     flags.concurrency,
                     options,
                     flags.deadline(),
-                );
+                )?;
                 let tasks: Vec<&Task> = answer
                     .results
                     .iter()

@@ -2,6 +2,7 @@
 
 mod begin;
 mod heard;
+mod turn;
 mod wishes;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,9 +18,10 @@ use super::owner::OwnerWatch;
 use super::policy::Retries;
 use super::signals::{Concern, Heard, Listen, Signals};
 use super::tree::Tree;
+use super::turn::Turn;
 use crate::clock::Deadline;
 use crate::store::Home;
-use crate::task::{ProcessIdentity, SignalNumber};
+use crate::task::{ProcessIdentity, SignalNumber, TaskState};
 
 /// Between two sweeps of SIGKILL: SIGCHLD ends it earlier.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -47,6 +49,10 @@ pub(crate) struct Chores<'a> {
     owner: Option<OwnerWatch>,
     /// Tells of the end of a main process that is not our child.
     main_watch: Option<OwnedFd>,
+    /// What the first run waits for, and then the place that it has; `None` for most tasks.
+    turn: Option<Turn>,
+    /// Why the turn will never come.
+    never: String,
 }
 
 /// What a supervisor listens to besides its signals; for most tasks, nothing.
@@ -54,6 +60,7 @@ fn listen_to<'a>(
     ledger: &'a Ledger,
     owner: Option<&'a OwnerWatch>,
     main: Option<&'a OwnedFd>,
+    turn: Option<&'a Turn>,
 ) -> Vec<Listen<'a>> {
     let writes = ledger.growth.as_ref().and_then(Growth::as_fd);
     let owner = owner.and_then(OwnerWatch::as_fd);
@@ -62,9 +69,12 @@ fn listen_to<'a>(
         (owner, Concern::Owner),
         (main.map(OwnedFd::as_fd), Concern::Main),
     ];
+    let turn = turn.into_iter().flat_map(Turn::watched);
+    let turn = turn.map(|fd| Listen::to(fd, Concern::Turn));
     let sources = sources.into_iter();
     sources
         .filter_map(|(fd, concern)| Some(Listen::to(fd?, concern)))
+        .chain(turn)
         .collect()
 }
 
@@ -116,10 +126,13 @@ impl Chores<'_> {
             Action::PauseTree => self.pause(),
             Action::ResumeTree => self.resume(),
             Action::Deliver(signal, recipient) => self.deliver(signal, recipient),
-            Action::RecordDependencyFailed => self.ledger.dependency_failed(String::new()),
-            Action::RunHook => self.ledger.cleared(),
+            Action::RecordDependencyFailed => {
+                let why = std::mem::take(&mut self.never);
+                self.ledger.dependency_failed(why);
+            }
+            Action::RunHook => self.all_gone(),
             Action::KillHook => {}
-            Action::Leave => self.ledger.cleared(),
+            Action::Leave => self.all_gone(),
         }
     }
 
@@ -134,7 +147,11 @@ impl Chores<'_> {
     }
 
     fn execute_next_run(&mut self) {
-        self.ledger.hand_over();
+        if self.ledger.record.facts.state == TaskState::Queued {
+            self.ledger.turn_came();
+        } else {
+            self.ledger.hand_over();
+        }
         let execution = Execution {
             home: self.home,
             ledger: self.ledger,
@@ -167,7 +184,12 @@ impl Chores<'_> {
             let deadline = self.next_deadline();
             let heard = self.signals.wait(
                 deadline,
-                &listen_to(self.ledger, self.owner.as_ref(), self.main_watch.as_ref()),
+                &listen_to(
+                    self.ledger,
+                    self.owner.as_ref(),
+                    self.main_watch.as_ref(),
+                    self.turn.as_ref(),
+                ),
             )?;
             let written = heard.written;
             self.attend_to(&heard);
@@ -181,7 +203,10 @@ impl Chores<'_> {
 
     fn next_deadline(&self) -> Deadline {
         let sweep = self.sweep.map_or(Deadline::NEVER, |(at, _)| at);
-        let is_idle = matches!(self.state, State::Running | State::BackingOff);
+        let is_idle = matches!(
+            self.state,
+            State::Queued | State::Running | State::BackingOff
+        );
         let look = if !is_idle && !self.tree.is_told_by_kernel() {
             Deadline::after(LOOK_AGAIN)
         } else {
@@ -191,6 +216,8 @@ impl Chores<'_> {
         let grows = grows.map_or(Deadline::NEVER, Growth::due);
         let own = self.grace.sooner(self.next_run).sooner(self.limits.due());
         let owner = self.owner.as_ref().map_or(Deadline::NEVER, OwnerWatch::due);
+        let turn = self.turn.as_ref().map_or(Deadline::NEVER, Turn::due);
+        let own = own.sooner(turn);
         own.sooner(sweep).sooner(look).sooner(grows).sooner(owner)
     }
 

@@ -24,6 +24,7 @@ mod handshake;
 mod launch;
 mod ledger;
 mod limits;
+mod line_up;
 mod log_file;
 mod machine;
 mod owner;
@@ -33,6 +34,7 @@ mod signals;
 mod succession;
 mod timeline_file;
 mod tree;
+mod turn;
 
 pub use entry::{take_over, take_over_with};
 pub use launch::Program;

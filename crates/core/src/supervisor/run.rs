@@ -14,6 +14,7 @@ use super::ledger::Ledger;
 use super::machine::Event;
 use super::signals::Signals;
 use super::succession::{Asked, ask_predecessor};
+use super::turn::Turn;
 use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
@@ -27,6 +28,8 @@ pub(super) struct Supervisor {
     signals: Signals,
     errand: Errand,
     main: Option<ProcessIdentity>,
+    /// What its first run waits for.
+    turn: Option<Turn>,
     /// Held until this process ends.
     lock: SupervisorLock,
 }
@@ -70,6 +73,12 @@ impl Supervisor {
         if let Some(end) = dir.read_end() {
             end.complete(&mut record.facts);
         }
+        if record.facts.state == TaskState::Queued {
+            // Whoever waited in its name would have handed it over: it was killed.
+            let problem = "its supervisor was killed while it waited for its turn".to_owned();
+            record.facts.state = failed(&TaskState::Queued, FailReason::SupervisorLost, problem);
+            record.facts.cleared = true;
+        }
         if !record.facts.state.status().is_terminal() && record.facts.boot_id != process::boot_id()?
         {
             // Its pids are those of strangers now.
@@ -91,6 +100,7 @@ impl Supervisor {
             signals,
             errand,
             main: None,
+            turn: None,
             lock,
         };
         let answer = match errand {
@@ -113,8 +123,7 @@ impl Supervisor {
         } else {
             Undo::Remove
         };
-        let log = LogSource::Anew;
-        self.execute(log, undo, handshake)
+        self.begin_run(LogSource::Anew, undo, handshake)
     }
 
     fn restart(&mut self, handshake: &Option<OwnedFd>, asked: Option<Asked>) -> io::Result<Answer> {
@@ -148,7 +157,7 @@ impl Supervisor {
                 Undo::Restore
             }
         };
-        Ok(self.execute(LogSource::Present, undo, handshake))
+        Ok(self.begin_run(LogSource::Present, undo, handshake))
     }
 
     fn adopt(&mut self) -> Answer {
@@ -201,16 +210,23 @@ impl Supervisor {
         chores.see_through()
     }
 
-    fn execute(&mut self, log: LogSource, undo: Undo, handshake: &Option<OwnedFd>) -> Answer {
+    /// Executes the run, or has it wait for its turn.
+    fn begin_run(&mut self, log: LogSource, undo: Undo, handshake: &Option<OwnedFd>) -> Answer {
+        let turn = Turn::of(&self.ledger.dir, &self.ledger.record, self.errand);
         let execution = Execution {
             home: &self.home,
             ledger: &mut self.ledger,
         };
-        match execution.run(log, undo, handshake) {
-            Ok(main) => {
+        let begun = match turn {
+            None => execution.run(log, undo, handshake).map(|main| {
                 self.main = Some(main);
-                self.ready()
-            }
+            }),
+            Some(turn) => execution.line_up(log, undo, handshake).map(|()| {
+                self.turn = Some(turn);
+            }),
+        };
+        match begun {
+            Ok(()) => self.ready(),
             Err(failure) => Answer::Failed(failure),
         }
     }
@@ -228,6 +244,10 @@ impl Supervisor {
 
     /// Looks after the task until nothing is left to do.
     pub(super) fn see_through(&mut self) -> io::Result<()> {
+        if let Some(turn) = self.turn.take() {
+            return Chores::queued(&self.home, &mut self.ledger, &mut self.signals, turn)
+                .see_through();
+        }
         match self.main {
             Some(main) => {
                 Chores::own(&self.home, &mut self.ledger, &mut self.signals, main).see_through()
