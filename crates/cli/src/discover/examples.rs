@@ -25,13 +25,14 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 25] = files![
+const FILES: [(&str, &str); 30] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
     "start-several",
     "start-separate-stderr",
     "start-restart",
+    "start-with-hook",
     "status-one",
     "list-running",
     "wait-one",
@@ -40,6 +41,10 @@ const FILES: [(&str, &str); 25] = files![
     "stop-one",
     "stop-by-tag",
     "restart-one",
+    "signal-reload",
+    "pause-one",
+    "resume-session",
+    "recover-all",
     "remove-one",
     "remove-session",
     "prune-old",

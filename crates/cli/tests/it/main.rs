@@ -32,12 +32,16 @@ mod follow_many;
 mod growth;
 // Good and bad places for the tasks, and who may read them.
 mod home;
+// What is run once when a task has ended.
+mod hooks;
 // What is executed, how it ended, and what a start leaves behind.
 mod lifecycle;
 // Many tasks: filters, order, pages.
 mod list;
 // The end of a log, within limits.
 mod logs;
+// Signals, pauses, owners.
+mod pauses;
 // What is typed, what is refused, and that a refusal touches nothing.
 mod payload;
 // Tasks that have ended go by age, number and size.
@@ -48,6 +52,8 @@ mod races;
 mod readme;
 // A reader that is killed again and again.
 mod resume;
+// After a reboot or the loss of supervisors.
+mod recover;
 // What the processes of a task use.
 mod resources;
 // All of an ended task is taken away, or nothing.

@@ -132,7 +132,7 @@ pub(super) fn claim(
                     end_processes(client, home, id, |own| own, deadline)?;
                 }
             }
-        } else if task.has_strays() {
+        } else if task.needs_supervisor() {
             let stop = task.observed.record()?.spec.stop;
             task.adopt_and_stop(client, stop, deadline)?;
         } else {

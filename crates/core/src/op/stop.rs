@@ -13,10 +13,10 @@ use crate::request::{BatchAnswer, Selection, Stop, Target, TaskAnswer, invalid};
 use crate::store::{Home, Verb};
 use crate::task::{StopSettings, TaskId};
 
-/// What `stop` answers: for an id as `status`, for a filter as a batch.
+/// What `stop`, `pause` and `resume` answer: for an id as `status`, for a filter as a batch.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub enum StopReply {
+pub enum TaskReply {
     /// One task, by id.
     One(Box<TaskAnswer>),
     /// All that a filter found.
@@ -34,10 +34,10 @@ pub fn stop(
     request: &Stop,
     concurrency: usize,
     deadline: Deadline,
-) -> Result<StopReply> {
+) -> Result<TaskReply> {
     match request.selection()? {
         Selection::One(id) => {
-            stop_one(client, &id, request, deadline).map(|answer| StopReply::One(Box::new(answer)))
+            stop_one(client, &id, request, deadline).map(|answer| TaskReply::One(Box::new(answer)))
         }
         filter => {
             let ids = selected(client, &filter)?;
@@ -45,7 +45,7 @@ pub fn stop(
                 let result = stop_one(client, &id, request, deadline);
                 (Target { id: Some(id) }, result)
             });
-            Ok(StopReply::Batch(BatchAnswer::of(results, concurrency)))
+            Ok(TaskReply::Batch(BatchAnswer::of(results, concurrency)))
         }
     }
 }
@@ -124,7 +124,7 @@ pub(super) fn end_processes(
             drop(lock);
             // If it is killed before it is done, the next round sees what it left.
             await_end_of(home, id, &dir, pid, deadline)?;
-        } else if task.has_strays() {
+        } else if task.needs_supervisor() {
             task.adopt_and_stop(client, stop, deadline)?;
         } else {
             return task.refuse_if_blind();

@@ -7,6 +7,7 @@
 //!   tasks/<id>/want.json             what a caller wants now
 //!   tasks/<id>/after.json            that its first run waits for other tasks
 //!   tasks/<id>/end                   how a run ended, preallocated: a full disk cannot lose it
+//!   tasks/<id>/environ               the variables that it inherited, where recover may need them
 //!   tasks/<id>/events.ndjson         journal of lifecycle events
 //!   tasks/<id>/live                  FIFO that hangs up when the task has ended
 //!   tasks/<id>/log                   hard link of logs/<id>.log
@@ -14,6 +15,7 @@
 //!   tasks/<id>/timeline              how long the logs were, when; see `log/timeline.rs`
 //!   tasks/<id>/cut, cut.stderr       what has been freed of a capped log
 //!   tasks/<id>/lines, lines.stderr   how far the lines have been counted
+//!   tasks/<id>/on_exit.<generation>.<run>  claims the hook of that end
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
 //!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
 //!   logs/<id>.log                    exactly what the command wrote
@@ -27,9 +29,11 @@
 mod awaited;
 mod derive;
 mod end;
+mod environ;
 mod fifo;
 mod format;
 mod home;
+mod hook;
 mod lock;
 mod observe;
 mod observed;
@@ -46,9 +50,11 @@ pub use observed::{Condition, Observed};
 pub(crate) use awaited::Awaited;
 pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked};
 pub(crate) use end::EndRecord;
+pub(crate) use environ::{keep_environment, kept_environment};
 pub(crate) use fifo::{has_writer, make_fifo, open_live};
 pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
+pub(crate) use hook::hook_claim;
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
 pub(crate) use queue::{Line, Presence, Ticket};

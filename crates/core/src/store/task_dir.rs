@@ -18,6 +18,7 @@ pub(crate) mod file {
     pub(crate) const WANT: &str = "want.json";
     pub(crate) const AWAITED: &str = "after.json";
     pub(crate) const END: &str = "end";
+    pub(crate) const ENVIRON: &str = "environ";
     pub(crate) const EVENTS: &str = "events.ndjson";
     pub(crate) const NEXT_EVENTS: &str = "events.next.ndjson";
     pub(crate) const LIVE: &str = "live";

@@ -2,6 +2,7 @@
 
 mod begin;
 mod heard;
+mod hooking;
 mod turn;
 mod wishes;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use super::detach::release_unused_stack;
 use super::execute::{Execution, LogSource, Undo};
 use super::growth::Growth;
+use super::hook::RunningHook;
 use super::ledger::Ledger;
 use super::limits::RunLimits;
 use super::machine::{Action, Event, Settings, State, step};
@@ -29,6 +31,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How often a tree is looked at whose end the kernel does not tell us. Only while it is ending.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The same while it goes on by itself.
+const LOOK_SELDOM: Duration = Duration::from_secs(1);
 
 /// A supervisor at work on a run, and on those that its restart policy has follow.
 pub(crate) struct Chores<'a> {
@@ -53,6 +57,7 @@ pub(crate) struct Chores<'a> {
     turn: Option<Turn>,
     /// Why the turn will never come.
     never: String,
+    hook: Option<RunningHook>,
 }
 
 /// What a supervisor listens to besides its signals; for most tasks, nothing.
@@ -61,6 +66,7 @@ fn listen_to<'a>(
     owner: Option<&'a OwnerWatch>,
     main: Option<&'a OwnedFd>,
     turn: Option<&'a Turn>,
+    hook: Option<&'a RunningHook>,
 ) -> Vec<Listen<'a>> {
     let writes = ledger.growth.as_ref().and_then(Growth::as_fd);
     let owner = owner.and_then(OwnerWatch::as_fd);
@@ -68,6 +74,7 @@ fn listen_to<'a>(
         (writes, Concern::Writes),
         (owner, Concern::Owner),
         (main.map(OwnedFd::as_fd), Concern::Main),
+        (hook.and_then(RunningHook::as_fd), Concern::Hook),
     ];
     let turn = turn.into_iter().flat_map(Turn::watched);
     let turn = turn.map(|fd| Listen::to(fd, Concern::Turn));
@@ -88,7 +95,7 @@ impl Chores<'_> {
         }
         let (next, actions) = step(self.settings, self.state, event);
         self.state = next;
-        let cleared = actions.last() == Some(&Action::Leave);
+        let cleared = matches!(actions.last(), Some(Action::Leave | Action::RunHook));
         for action in actions {
             self.perform(action, cleared);
         }
@@ -130,8 +137,8 @@ impl Chores<'_> {
                 let why = std::mem::take(&mut self.never);
                 self.ledger.dependency_failed(why);
             }
-            Action::RunHook => self.all_gone(),
-            Action::KillHook => {}
+            Action::RunHook => self.run_hook(),
+            Action::KillHook => self.kill_hook(),
             Action::Leave => self.all_gone(),
         }
     }
@@ -189,6 +196,7 @@ impl Chores<'_> {
                     self.owner.as_ref(),
                     self.main_watch.as_ref(),
                     self.turn.as_ref(),
+                    self.hook.as_ref(),
                 ),
             )?;
             let written = heard.written;
@@ -203,22 +211,24 @@ impl Chores<'_> {
 
     fn next_deadline(&self) -> Deadline {
         let sweep = self.sweep.map_or(Deadline::NEVER, |(at, _)| at);
-        let is_idle = matches!(
-            self.state,
-            State::Queued | State::Running | State::BackingOff
-        );
-        let look = if !is_idle && !self.tree.is_told_by_kernel() {
-            Deadline::after(LOOK_AGAIN)
-        } else {
-            Deadline::NEVER
+        let look = match self.state {
+            _ if self.tree.is_told_by_kernel() => Deadline::NEVER,
+            State::Stopping { .. } | State::Clearing { .. } => Deadline::after(LOOK_AGAIN),
+            State::Lingering { .. } => Deadline::after(LOOK_SELDOM),
+            _ => Deadline::NEVER,
         };
         let grows = self.ledger.growth.as_ref();
         let grows = grows.map_or(Deadline::NEVER, Growth::due);
         let own = self.grace.sooner(self.next_run).sooner(self.limits.due());
         let owner = self.owner.as_ref().map_or(Deadline::NEVER, OwnerWatch::due);
         let turn = self.turn.as_ref().map_or(Deadline::NEVER, Turn::due);
-        let own = own.sooner(turn);
-        own.sooner(sweep).sooner(look).sooner(grows).sooner(owner)
+        let hook = self.hook.as_ref().map_or(Deadline::NEVER, RunningHook::due);
+        own.sooner(hook)
+            .sooner(sweep)
+            .sooner(look)
+            .sooner(grows)
+            .sooner(owner)
+            .sooner(turn)
     }
 
     fn is_waiting_for_tree(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -56,52 +56,42 @@ impl Command<'_> {
         workdir: &OwnedFd,
         logs: &Logs,
     ) -> Result<ProcessIdentity, SpawnFailure> {
-        let environment = self.environment()?;
-        let (name, argv) = self.argv()?;
-        let program = resolve(&name, &environment, workdir)
-            .map_err(|errno| SpawnFailure::new(SpawnStep::Exec, name.clone(), errno))?;
-        let failure = |errno| exec_failure(&name, &program, workdir, errno);
         let null = open(
             "/dev/null",
             OFlag::O_RDONLY | OFlag::O_CLOEXEC,
             Mode::empty(),
         )
         .map_err(|errno| SpawnFailure::new(SpawnStep::Stdin, "/dev/null", errno))?;
-        let env = as_variables(&environment).map_err(failure)?;
         let stderr = logs.stderr.as_ref().unwrap_or(&logs.main);
-        let pid = Spawn {
-            program: &program,
-            argv: &argv,
-            env: &env,
-            workdir: workdir.as_fd(),
-            descriptors: &[
-                (null.as_fd(), 0),
-                (logs.main.as_fd(), 1),
-                (stderr.as_fd(), 2),
-            ],
-            mask: SignalMask::Empty,
+        let descriptors = [
+            (null.as_fd(), 0),
+            (logs.main.as_fd(), 1),
+            (stderr.as_fd(), 2),
+        ];
+        let environment = self.environment()?;
+        match &self.spec.program {
+            Program::Direct { command, args } => {
+                spawn(command, args, &environment, workdir, &descriptors)
+            }
+            Program::Shell(script) => {
+                let args = ["-c".to_owned(), script.clone()];
+                spawn("/bin/sh", &args, &environment, workdir, &descriptors)
+            }
         }
-        .run()
-        .map_err(failure)?;
-        Ok(process::identify_child(pid))
     }
 
-    fn argv(&self) -> Result<(String, Vec<CString>), SpawnFailure> {
-        let words: Vec<&str> = match &self.spec.program {
-            Program::Direct { command, args } => [command.as_str()]
-                .into_iter()
-                .chain(args.iter().map(String::as_str))
-                .collect(),
-            Program::Shell(script) => vec!["/bin/sh", "-c", script],
-        };
-        let name = words[0].to_owned();
-        let argv = words
-            .into_iter()
-            .map(CString::new)
-            .collect::<Result<_, _>>();
-        let argv =
-            argv.map_err(|_| SpawnFailure::new(SpawnStep::Exec, name.clone(), Errno::EINVAL))?;
-        Ok((name, argv))
+    /// Executes another program in the surroundings of the command, with these descriptors. It does
+    /// not carry the mark of the run: it is not of the task.
+    pub(crate) fn execute_beside(
+        &self,
+        command: &str,
+        args: &[String],
+        descriptors: &[(BorrowedFd<'_>, RawFd)],
+    ) -> Result<ProcessIdentity, SpawnFailure> {
+        let workdir = self.open_workdir()?;
+        let mut environment = self.environment()?;
+        environment.remove(OsStr::new(RUN_VARIABLE));
+        spawn(command, args, &environment, &workdir, descriptors)
     }
 
     /// What is inherited, then the env file, then `env`, then what is ours.
@@ -131,6 +121,33 @@ impl Command<'_> {
         environment.insert(RUN_VARIABLE.into(), self.token.as_str().into());
         Ok(environment)
     }
+}
+
+fn spawn(
+    command: &str,
+    args: &[String],
+    environment: &Environment,
+    workdir: &OwnedFd,
+    descriptors: &[(BorrowedFd<'_>, RawFd)],
+) -> Result<ProcessIdentity, SpawnFailure> {
+    let program = resolve(command, environment, workdir)
+        .map_err(|errno| SpawnFailure::new(SpawnStep::Exec, command, errno))?;
+    let failure = |errno| exec_failure(command, &program, workdir, errno);
+    let words = [command].into_iter().chain(args.iter().map(String::as_str));
+    let argv = words.map(CString::new).collect::<Result<Vec<_>, _>>();
+    let argv = argv.map_err(|_| failure(Errno::EINVAL))?;
+    let env = as_variables(environment).map_err(failure)?;
+    let pid = Spawn {
+        program: &program,
+        argv: &argv,
+        env: &env,
+        workdir: workdir.as_fd(),
+        descriptors,
+        mask: SignalMask::Empty,
+    }
+    .run()
+    .map_err(failure)?;
+    Ok(process::identify_child(pid))
 }
 
 fn as_variables(environment: &Environment) -> Result<Vec<CString>, Errno> {

@@ -198,6 +198,18 @@ impl Execution<'_> {
         SpawnFailure::new(SpawnStep::Log, name, errno_of(error))
     }
 
+    /// Looks after the logs of a run that another supervisor executed. Where they cannot be opened
+    /// (no descriptors, say) nobody does.
+    pub(super) fn attend_to_logs(self) {
+        let Ok((logs, modified)) = self.open_logs(LogSource::Present) else {
+            return;
+        };
+        let record = &self.ledger.record;
+        let (generation, limits) = (record.facts.generation.clone(), record.spec.limits);
+        let before = logs.lengths();
+        self.ledger.growth = Some(Growth::new(logs, generation, limits, before, modified));
+    }
+
     fn undo(&mut self, undo: Undo, failure: &SpawnFailure) {
         let _ = self.log_place(LogStream::Main).discard_aside();
         if self.ledger.record.spec.stderr == Stderr::Separate {
@@ -212,13 +224,7 @@ impl Execution<'_> {
                 self.ledger.restore_previous();
             }
             Undo::Record => {
-                let errno = Errno::from_raw(failure.errno);
-                self.ledger.failed_to_start(format!(
-                    "it could not be executed: {} `{}`: {} ({errno:?})",
-                    failure.step.as_str(),
-                    failure.subject,
-                    errno.desc()
-                ));
+                self.ledger.failed_to_start(failure.to_string());
             }
         }
     }

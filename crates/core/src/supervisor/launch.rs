@@ -17,7 +17,7 @@ use super::{ENTRY, Errand, VARIABLE_PREFIX, descriptor};
 use crate::clock::Deadline;
 use crate::error::{Error, Result, SpawnStep};
 use crate::process::{SignalMask, Spawn};
-use crate::store::{Home, ShortLock, TASKS, TaskDir, file, make_fifo};
+use crate::store::{Home, ShortLock, TASKS, TaskDir, file, kept_environment, make_fifo};
 use crate::task::{Facts, TaskId};
 
 /// Which program becomes the supervisor. It must call [`crate::supervisor::take_over`] first
@@ -87,6 +87,16 @@ impl<'a> Launch<'a> {
         }
     }
 
+    /// The caller's environment; where nobody meant the task to have that, the one that it was
+    /// started with, as far as it was kept.
+    fn environment(&self, errand: Errand) -> std::result::Result<Vec<CString>, Errno> {
+        let kept = match errand {
+            Errand::Start | Errand::Restart => None,
+            Errand::Adopt | Errand::Attend | Errand::Recover => kept_environment(self.task.dir),
+        };
+        kept.map_or_else(inherited_environment, Ok)
+    }
+
     fn execute(
         &self,
         errand: Errand,
@@ -126,7 +136,7 @@ impl<'a> Launch<'a> {
         Spawn {
             program: &text(program.as_os_str().as_bytes())?,
             argv: &argv,
-            env: &inherited_environment()?,
+            env: &self.environment(errand)?,
             workdir: self.task.dir.as_fd(),
             descriptors: &[
                 (null.as_fd(), 0),
@@ -220,13 +230,13 @@ fn open_live(dir: &TaskDir) -> std::result::Result<OwnedFd, Errno> {
 }
 
 #[cfg(target_os = "linux")]
-fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
+pub(super) fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
     nix::unistd::pipe2(OFlag::O_CLOEXEC)
 }
 
 /// There is no pipe2 here; another thread that executes something in between hands it a copy.
 #[cfg(target_os = "macos")]
-fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
+pub(super) fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
     let (read, write) = nix::unistd::pipe()?;
     for end in [&read, &write] {
         fcntl(end, FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;

@@ -1,6 +1,7 @@
 //! Everything that a supervisor puts on record. It is the only writer while it lives.
 
 mod ends;
+mod pauses;
 mod runs;
 
 use std::fs::File;
@@ -128,26 +129,9 @@ impl Ledger {
         self.set_paused(false);
     }
 
-    /// All processes of the task stand still, or go on. Returns whether that is new.
-    pub(crate) fn set_paused(&mut self, now: bool) -> bool {
-        match &mut self.record.facts.state {
-            TaskState::Running { paused, .. } if *paused != now => *paused = now,
-            _ => return false,
-        }
-        self.note(if now {
-            EventData::Paused {}
-        } else {
-            EventData::Resumed {}
-        });
-        let _ = self.rewrite();
-        true
-    }
-
-    pub(crate) fn is_paused(&self) -> bool {
-        matches!(
-            self.record.facts.state,
-            TaskState::Running { paused: true, .. }
-        )
+    /// The hook has ended, or could not be run.
+    pub(crate) fn hook_ended(&mut self, outcome: EventData) {
+        self.note(outcome);
     }
 
     /// A signal was sent on someone's behalf.
@@ -189,7 +173,7 @@ impl Ledger {
     /// everybody looks. Whoever waits is woken last.
     fn conclude(&mut self, state: TaskState) {
         self.with_growth(Growth::run_ended);
-        let event = EventData::of_end(&state);
+        let event = EventData::of_end(&state, &self.record.spec);
         self.prepare(state);
         if let Some(end) = &self.end {
             let _ = EndRecord::of(&self.record.facts).write(end);

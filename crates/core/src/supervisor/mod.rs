@@ -21,6 +21,7 @@ mod execute;
 mod folder_watch;
 mod growth;
 mod handshake;
+mod hook;
 mod launch;
 mod ledger;
 mod limits;
@@ -70,10 +71,18 @@ pub(crate) enum Errand {
     Adopt,
     /// Take charge of a task whose supervisor is lost, and go on as that one would have.
     Attend,
+    /// Execute the next run of a task that was interrupted; nobody has asked for this one.
+    Recover,
 }
 
 impl Errand {
-    const ALL: [Errand; 4] = [Self::Start, Self::Restart, Self::Adopt, Self::Attend];
+    const ALL: [Errand; 5] = [
+        Self::Start,
+        Self::Restart,
+        Self::Adopt,
+        Self::Attend,
+        Self::Recover,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -81,6 +90,7 @@ impl Errand {
             Self::Restart => "restart",
             Self::Adopt => "adopt",
             Self::Attend => "attend",
+            Self::Recover => "recover",
         }
     }
 

@@ -1,5 +1,7 @@
 //! A supervisor's life, once it has let go of its caller.
 
+mod execution;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -7,7 +9,7 @@ use std::time::Duration;
 
 use super::Errand;
 use super::chores::Chores;
-use super::execute::{Execution, LogSource, Undo};
+use super::execute::{LogSource, Undo};
 use super::handshake::{Answer, tell};
 use super::launch::home_of;
 use super::ledger::Ledger;
@@ -27,6 +29,8 @@ pub(super) struct Supervisor {
     ledger: Ledger,
     signals: Signals,
     errand: Errand,
+    /// Whether the id had a task before this start.
+    replaces: bool,
     main: Option<ProcessIdentity>,
     /// What its first run waits for.
     turn: Option<Turn>,
@@ -52,7 +56,9 @@ impl Supervisor {
         // Before the lock: whoever sees the lock may send a signal.
         let signals = Signals::open()?;
         let (asked, lock) = match errand {
-            Errand::Start | Errand::Adopt | Errand::Attend => (None, SupervisorLock::take(&dir)?),
+            Errand::Start | Errand::Adopt | Errand::Attend | Errand::Recover => {
+                (None, SupervisorLock::take(&dir)?)
+            }
             Errand::Restart => {
                 let candidacy = Candidacy::declare(&dir)?;
                 let asked = ask_predecessor(&dir, &candidacy)?;
@@ -91,7 +97,7 @@ impl Supervisor {
         }
         let journal = match errand {
             Errand::Start => Journal::anew(&dir)?,
-            Errand::Restart | Errand::Adopt | Errand::Attend => Journal::continued(&dir),
+            _ => Journal::continued(&dir),
         };
         let ledger = Ledger::open(dir, record, journal, live);
         let mut supervisor = Self {
@@ -99,6 +105,7 @@ impl Supervisor {
             ledger,
             signals,
             errand,
+            replaces: false,
             main: None,
             turn: None,
             lock,
@@ -106,6 +113,7 @@ impl Supervisor {
         let answer = match errand {
             Errand::Start => supervisor.start(handshake),
             Errand::Restart => supervisor.restart(handshake, asked)?,
+            Errand::Recover => supervisor.recover(handshake)?,
             Errand::Adopt | Errand::Attend => supervisor.adopt(),
         };
         // Only now may others change the task: its state is settled. And before the answer: who has
@@ -117,8 +125,8 @@ impl Supervisor {
     }
 
     fn start(&mut self, handshake: &Option<OwnedFd>) -> Answer {
-        let has_previous = self.ledger.dir.size_of(file::PREVIOUS_RECORD) > 0;
-        let undo = if has_previous {
+        self.replaces = self.ledger.dir.size_of(file::PREVIOUS_RECORD) > 0;
+        let undo = if self.replaces {
             Undo::Restore
         } else {
             Undo::Remove
@@ -158,6 +166,25 @@ impl Supervisor {
             }
         };
         Ok(self.begin_run(LogSource::Present, undo, handshake))
+    }
+
+    /// The run was interrupted, and the restart policy asks for another.
+    fn recover(&mut self, handshake: &Option<OwnedFd>) -> io::Result<Answer> {
+        self.adopt_run();
+        let state = self.ledger.record.facts.state.clone();
+        if state.main().is_some_and(process::is_alive) {
+            // It is found to be alive after all.
+            self.errand = Errand::Attend;
+            return Ok(self.ready());
+        }
+        let reason = match state {
+            TaskState::Failed { reason, .. } => reason,
+            _ => FailReason::SupervisorLost,
+        };
+        self.ledger.interrupted(reason);
+        self.clear_strays()?;
+        self.ledger.recovering(reason);
+        Ok(self.begin_run(LogSource::Present, Undo::Record, handshake))
     }
 
     fn adopt(&mut self) -> Answer {
@@ -208,27 +235,6 @@ impl Supervisor {
             order.into_iter().for_each(|event| chores.happen(event));
         }
         chores.see_through()
-    }
-
-    /// Executes the run, or has it wait for its turn.
-    fn begin_run(&mut self, log: LogSource, undo: Undo, handshake: &Option<OwnedFd>) -> Answer {
-        let turn = Turn::of(&self.ledger.dir, &self.ledger.record, self.errand);
-        let execution = Execution {
-            home: &self.home,
-            ledger: &mut self.ledger,
-        };
-        let begun = match turn {
-            None => execution.run(log, undo, handshake).map(|main| {
-                self.main = Some(main);
-            }),
-            Some(turn) => execution.line_up(log, undo, handshake).map(|()| {
-                self.turn = Some(turn);
-            }),
-        };
-        match begun {
-            Ok(()) => self.ready(),
-            Err(failure) => Answer::Failed(failure),
-        }
     }
 
     /// The answer that the task is in our charge.

@@ -34,6 +34,8 @@ pub(crate) enum Concern {
     Main,
     /// What the task waits for before its turn has changed.
     Turn,
+    /// The hook has written something.
+    Hook,
 }
 
 /// A descriptor to listen to, and what it tells of.

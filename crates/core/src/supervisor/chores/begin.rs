@@ -1,5 +1,6 @@
 //! How a supervisor begins its work on a run.
 
+use super::super::execute::Execution;
 use super::super::ledger::Ledger;
 use super::super::limits::RunLimits;
 use super::super::machine::{Sequel, Settings, State, StopStep, Then};
@@ -64,10 +65,11 @@ impl<'a> Chores<'a> {
         let retries = Retries::new(spec.restart);
         let owner = spec.owner.map(OwnerWatch::of);
         let paused = ledger.is_paused();
-        let mut limits = RunLimits::of(spec).after(ledger.run_time());
+        let mut limits = RunLimits::of(spec).after(ledger.active_time());
         if paused {
             limits.pause();
         }
+        Execution { home, ledger }.attend_to_logs();
         let mut chores = Self::adopted(home, ledger, signals);
         if let TaskState::Running {
             main_exit: Some(exit),
@@ -121,7 +123,7 @@ impl<'a> Chores<'a> {
             stop: spec.stop,
             after_success: Sequel::End,
             after_failure: Sequel::End,
-            has_hook: false,
+            has_hook: spec.on_exit.is_some(),
         };
         Self {
             home,
@@ -140,6 +142,7 @@ impl<'a> Chores<'a> {
             main_watch: None,
             turn: None,
             never: String::new(),
+            hook: None,
         }
     }
 }

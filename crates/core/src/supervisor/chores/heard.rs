@@ -50,6 +50,7 @@ impl Chores<'_> {
         }
         self.look_at_owner(heard);
         self.look_at_turn(heard);
+        self.look_at_hook();
         if self.next_run.has_passed() {
             self.next_run = Deadline::NEVER;
             // Whoever left a wish may have been killed before the signal that goes with it.
@@ -107,7 +108,7 @@ impl Chores<'_> {
                 Reaped::Ended { pid, exit } if Some(pid) == self.main.map(|main| main.pid) => {
                     main = Some(exit);
                 }
-                Reaped::Ended { .. } => {}
+                Reaped::Ended { pid, exit } => self.other_child_ended(pid, exit),
                 Reaped::StillAlive => return (main, false),
                 // That says all only where every process of the run becomes our child.
                 Reaped::NoChild => return (main, self.tree.is_told_by_kernel()),

@@ -9,8 +9,8 @@ use crate::clock::Timestamp;
 use crate::event::EventData;
 use crate::log::timeline::Lengths;
 use crate::process;
-use crate::store::{encode_record, file};
-use crate::task::{MainExit, Reason, RunToken, TaskState};
+use crate::store::{encode_record, failed, file};
+use crate::task::{FailReason, MainExit, Reason, RunToken, TaskState};
 
 impl Ledger {
     /// This run is over and the next begins after a while.
@@ -50,6 +50,21 @@ impl Ledger {
     /// This run is over and another follows.
     pub(crate) fn restarting(&mut self, exit: Option<MainExit>) {
         self.note_restart(exit, Some(Reason::asked()), 0);
+        self.hand_over();
+    }
+
+    /// The run was interrupted, which nobody has put on record yet; what it left is still to be
+    /// ended.
+    pub(crate) fn interrupted(&mut self, reason: FailReason) {
+        let facts = &mut self.record.facts;
+        if !facts.state.status().is_terminal() {
+            facts.state = failed(&facts.state, reason, "it was interrupted".to_owned());
+        }
+    }
+
+    /// It was interrupted, and the next run follows at once.
+    pub(crate) fn recovering(&mut self, reason: FailReason) {
+        self.note_restart(None, Some(Reason::Failed(reason)), 0);
         self.hand_over();
     }
 

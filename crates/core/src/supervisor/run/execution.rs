@@ -1,0 +1,60 @@
+//! A run begins, or waits until it may.
+
+use std::os::fd::OwnedFd;
+
+use super::super::Errand;
+use super::super::execute::{Execution, LogSource, Undo};
+use super::super::handshake::Answer;
+use super::super::log_file::remove;
+use super::super::turn::Turn;
+use super::Supervisor;
+use crate::store::{file, keep_environment};
+use crate::task::RestartPolicy;
+
+impl Supervisor {
+    /// Executes the run, or has it wait for its turn.
+    pub(super) fn begin_run(
+        &mut self,
+        log: LogSource,
+        undo: Undo,
+        handshake: &Option<OwnedFd>,
+    ) -> Answer {
+        let turn = Turn::of(&self.ledger.dir, &self.ledger.record, self.errand);
+        let execution = Execution {
+            home: &self.home,
+            ledger: &mut self.ledger,
+        };
+        let begun = match turn {
+            None => execution.run(log, undo, handshake).map(|main| {
+                self.main = Some(main);
+            }),
+            Some(turn) => execution.line_up(log, undo, handshake).map(|()| {
+                self.turn = Some(turn);
+            }),
+        };
+        match begun {
+            Ok(()) => {
+                self.keep_environment();
+                self.ready()
+            }
+            Err(failure) => Answer::Failed(failure),
+        }
+    }
+
+    /// Keeps what the command inherits for a later `recover`, where the task may need one.
+    fn keep_environment(&self) {
+        let spec = &self.ledger.record.spec;
+        let dir = &self.ledger.dir;
+        match (self.errand, spec.restart.policy) {
+            (Errand::Start | Errand::Restart, policy) if policy != RestartPolicy::Never => {
+                // Without it, recover falls back on its own.
+                let _ = keep_environment(dir, std::env::vars_os());
+            }
+            // An earlier generation may have had a policy.
+            (Errand::Start, _) if self.replaces => {
+                let _ = remove(dir, file::ENVIRON);
+            }
+            _ => {}
+        }
+    }
+}
