@@ -369,11 +369,11 @@ impl Random {
     }
 }
 
-/// Those who have a place now.
-fn holders(cli: &Cli) -> Vec<String> {
+/// Those who wait (`w`) or have a place (`r`) now.
+fn with_stage(cli: &Cli, stage: &str) -> Vec<String> {
     let names = tickets(cli, "chaos");
-    let with_place = names.iter().filter(|name| name[20..].starts_with(".r."));
-    with_place
+    let meant = names.iter().filter(|name| name[21..].starts_with(stage));
+    meant
         .filter_map(|name| name.splitn(4, '.').nth(3))
         .map(str::to_owned)
         .collect()
@@ -427,16 +427,12 @@ fn two_hundred_keep_their_order_and_their_limit_while_holders_are_killed() {
     loop {
         let seen = notes(&cli).len();
         let end = seen + 1 + random.below(4);
-        // Those that are killed before they note anything do not count: not all need to come.
-        let next = || {
-            let nobody = || seen > 0 && tickets(&cli, "chaos").is_empty();
-            (notes(&cli).len() >= end || nobody()).then_some(())
-        };
-        eventually(next, "the line goes on");
-        if tickets(&cli, "chaos").is_empty() {
+        let is_over = || seen > 0 && with_stage(&cli, "w").is_empty();
+        eventually(|| notes(&cli).len() >= end || is_over(), "the line goes on");
+        if is_over() {
             break;
         }
-        let holders = holders(&cli);
+        let holders = with_stage(&cli, "r");
         if holders.is_empty() {
             continue;
         }

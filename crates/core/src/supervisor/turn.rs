@@ -88,6 +88,16 @@ impl Turn {
         })
     }
 
+    /// Takes its place in the line at once, if it is to stand in one now: who is told that the task
+    /// waits can see where.
+    pub(crate) fn stand_in_line(&mut self, home: &Home, record: &TaskRecord) {
+        if let (Stage::Joining { has_ticket }, Some(queue)) = (&self.stage, &record.spec.queue)
+            && let Ok(Some(standing)) = in_line::join(home, queue, record, *has_ticket)
+        {
+            self.stage = Stage::InLine(standing);
+        }
+    }
+
     /// What becomes readable when there is something to see.
     pub(crate) fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.watches.fds()

@@ -28,7 +28,8 @@ impl Supervisor {
             None => execution.run(log, undo, handshake).map(|main| {
                 self.main = Some(main);
             }),
-            Some(turn) => execution.line_up(log, undo, handshake).map(|()| {
+            Some(mut turn) => execution.line_up(log, undo, handshake).map(|()| {
+                turn.stand_in_line(&self.home, &self.ledger.record);
                 self.turn = Some(turn);
             }),
         };
