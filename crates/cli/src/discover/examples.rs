@@ -25,13 +25,15 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 30] = files![
+const FILES: [(&str, &str); 32] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
     "start-several",
     "start-separate-stderr",
     "start-restart",
+    "start-queued",
+    "start-stack",
     "start-with-hook",
     "status-one",
     "list-running",

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -409,7 +408,6 @@ fn two_hundred_keep_their_order_and_their_limit_while_holders_are_killed() {
     const TASKS: usize = 200;
     const LIMIT: u32 = 3;
     let cli = Cli::new();
-    let began = Instant::now();
     let (slots, notes_file) = (cli.file("slot"), cli.file("notes"));
     let ids: Vec<String> = (0..TASKS).map(|n| format!("t{n:03}")).collect();
     let item = |id: &String| {
@@ -477,8 +475,4 @@ fn two_hundred_keep_their_order_and_their_limit_while_holders_are_killed() {
         let late = begun[at..].iter().filter(|other| *other < id).count();
         assert!(late < LIMIT as usize, "{id} overtook {late}: {begun:?}");
     }
-    println!(
-        "{fates:?} in {:?}, {supervisors} supervisors, {commands} commands",
-        began.elapsed()
-    );
 }

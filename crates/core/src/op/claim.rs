@@ -34,7 +34,8 @@ pub(super) enum Claim {
 }
 
 impl Claimed {
-    pub(super) fn new<'a>(
+    /// The generation that begins with it.
+    pub(super) fn generation<'a>(
         &'a self,
         client: &'a Client,
         home: &'a Home,

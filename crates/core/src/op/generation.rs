@@ -209,18 +209,18 @@ impl New<'_> {
     /// `not_started`: those of the tasks that it is to run after whose own start came to nothing.
     pub(super) fn launch_recorded(
         &self,
-        record: TaskRecord,
+        record: &TaskRecord,
         previous: Option<&[u8]>,
         not_started: Vec<TaskId>,
     ) -> Result<Task> {
         let launched = self
-            .note_what_is_awaited(&record, not_started)
+            .note_what_is_awaited(record, not_started)
             .and_then(|()| self.prepare())
             .and_then(|launch| self.go(launch));
         let pending = launched.inspect_err(|_| self.undo(previous));
-        let task = pending.and_then(|pending| self.answer(pending, &record, previous));
+        let task = pending.and_then(|pending| self.answer(pending, record, previous));
         if matches!(task, Err(ref error) if !matches!(error, Error::TaskWaitTimedOut { .. })) {
-            self.leave_line(&record);
+            self.leave_line(record);
         }
         let mut task = task?;
         Positions::of(self.home).tell(&mut task);

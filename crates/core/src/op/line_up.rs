@@ -180,7 +180,7 @@ impl Batch<'_> {
         };
         let mut record = None;
         if item.spec.waits_for_its_turn() {
-            let new = claimed.new(self.client, self.home, self.deadline);
+            let new = claimed.generation(self.client, self.home, self.deadline);
             let previous = claimed.previous.as_deref();
             record = Some(new.line_up(&item.spec, item.submitted_at, previous)?);
         }
@@ -207,10 +207,10 @@ impl Batch<'_> {
             lock: held.lock,
             previous: held.previous,
         };
-        let new = claimed.new(self.client, self.home, self.deadline);
+        let new = claimed.generation(self.client, self.home, self.deadline);
         let previous = claimed.previous.as_deref();
         match held.record {
-            Some(record) => new.launch_recorded(record, previous, self.not_started(&item.spec)),
+            Some(record) => new.launch_recorded(&record, previous, self.not_started(&item.spec)),
             None => new.launch(&item.spec, item.submitted_at, previous),
         }
     }

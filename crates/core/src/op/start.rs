@@ -22,8 +22,8 @@ pub struct StartOptions {
 /// Starts a task.
 ///
 /// # Errors
-/// [`Error::TaskAlreadyRunning`] unless `if_running` says otherwise; [`Error::SpawnFailed`], after
-/// which nothing of this start is left; [`Error::Store`]; [`Error::CommandInput`].
+/// [`crate::Error::TaskAlreadyRunning`] unless `if_running` says otherwise; [`crate::Error::SpawnFailed`], after
+/// which nothing of this start is left; [`crate::Error::Store`]; [`crate::Error::CommandInput`].
 pub fn start(
     client: &Client,
     request: Start,
@@ -46,7 +46,7 @@ pub fn start(
 /// of the array is launched after those, wherever it stands.
 ///
 /// # Errors
-/// [`Error::CommandInput`], before anything is touched, when a task is to run after one that is
+/// [`crate::Error::CommandInput`], before anything is touched, when a task is to run after one that is
 /// neither there nor in the array, or tasks wait for each other.
 pub fn start_many(
     client: &Client,
@@ -83,7 +83,7 @@ pub fn start_many(
 /// Waits for a started task and completes its answer.
 ///
 /// # Errors
-/// [`Error::TaskNotFound`] when it was removed meanwhile.
+/// [`crate::Error::TaskNotFound`] when it was removed meanwhile.
 pub fn finish_start(client: &Client, answer: &mut StartAnswer, deadline: Deadline) -> Result<()> {
     let id = answer.task.id.clone();
     let home = client.home_of(&id)?;
@@ -145,11 +145,11 @@ fn begin(
         },
         None => claim_any(&home, deadline)?,
     };
-    let new = claimed.new(client, &home, deadline);
+    let new = claimed.generation(client, &home, deadline);
     let previous = claimed.previous.as_deref();
     if spec.waits_for_its_turn() {
         let record = new.line_up(&spec, submitted_at, previous)?;
-        return new.launch_recorded(record, previous, Vec::new());
+        return new.launch_recorded(&record, previous, Vec::new());
     }
     new.launch(&spec, submitted_at, previous)
 }
