@@ -46,13 +46,14 @@ impl Supervisor {
     fn keep_environment(&self) {
         let spec = &self.ledger.record.spec;
         let dir = &self.ledger.dir;
-        match (self.errand, spec.restart.policy) {
-            (Errand::Start | Errand::Restart, policy) if policy != RestartPolicy::Never => {
+        let may_need = spec.restart.policy != RestartPolicy::Never && spec.inherit_env;
+        match self.errand {
+            Errand::Start | Errand::Restart if may_need => {
                 // Without it, recover falls back on its own.
                 let _ = keep_environment(dir, std::env::vars_os());
             }
             // An earlier generation may have had a policy.
-            (Errand::Start, _) if self.replaces => {
+            Errand::Start if self.replaces => {
                 let _ = remove(dir, file::ENVIRON);
             }
             _ => {}
