@@ -25,13 +25,14 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 32] = files![
+const FILES: [(&str, &str); 33] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
     "start-several",
     "start-separate-stderr",
     "start-restart",
+    "start-limits",
     "start-queued",
     "start-stack",
     "start-with-hook",

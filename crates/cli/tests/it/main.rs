@@ -40,6 +40,8 @@ mod hooks;
 mod lifecycle;
 // Many tasks: filters, order, pages.
 mod list;
+// Memory, processor time, processes and open files; the groups that keep such limits.
+mod limits;
 // The end of a log, within limits.
 mod logs;
 // Signals, pauses, owners.

@@ -11,6 +11,7 @@ use crate::client::{Client, find};
 use crate::clock::{Deadline, Timestamp};
 use crate::error::Result;
 use crate::request::{BatchAnswer, Lifecycle, Start, StartAnswer, Target, WaitMode};
+use crate::supervisor::check_limits;
 use crate::task::Task;
 
 /// How a start is carried out.
@@ -136,6 +137,7 @@ fn begin(
 ) -> Result<Task> {
     let (id, if_running) = (request.id.clone(), request.if_running.unwrap_or_default());
     let spec = request.resolve()?;
+    check_limits(&spec.limits)?;
     let home = client.home()?;
     // Before it begins: its own time may be over before it is answered.
     expire(&home, A_FEW);

@@ -17,6 +17,7 @@
 //!   tasks/<id>/lines, lines.stderr   how far the lines have been counted
 //!   tasks/<id>/on_exit.<generation>.<run>  claims the hook of that end
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
+//!   tasks/<id>/cgroup                where the group of a run with limits is
 //!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
 //!   logs/<id>.log                    exactly what the command wrote
 //!   logs/<id>.stderr.log             its standard error, with "stderr": "separate"
@@ -48,7 +49,7 @@ pub use home::Home;
 pub use observed::{Condition, Observed};
 
 pub(crate) use awaited::Awaited;
-pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked};
+pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked, first_of_run};
 pub(crate) use end::EndRecord;
 pub(crate) use environ::{keep_environment, kept_environment};
 pub(crate) use fifo::{has_writer, make_fifo, open_live};

@@ -32,6 +32,7 @@ pub(crate) mod file {
     pub(crate) const LINES: &str = "lines";
     pub(crate) const STDERR_LINES: &str = "lines.stderr";
     pub(crate) const SUPERVISOR_LOCK: &str = "supervisor.lock";
+    pub(crate) const CGROUP: &str = "cgroup";
     pub(crate) const PANIC: &str = "supervisor.panic";
 }
 

@@ -9,6 +9,7 @@ mod wishes;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use super::cgroup::Leaf;
 use super::detach::release_unused_stack;
 use super::execute::{Execution, LogSource, Undo};
 use super::growth::Growth;
@@ -239,7 +240,12 @@ impl Chores<'_> {
         if let Some((at, pause)) = self.sweep
             && at.has_passed()
         {
-            self.tree.kill();
+            // What is in its group ends at once, however fast it forks. The sweeps that follow end
+            // what somebody has moved elsewhere.
+            let killed = self.ledger.leaf.as_ref().is_some_and(Leaf::kill);
+            if !killed || pause > FIRST_PAUSE {
+                self.tree.kill();
+            }
             self.sweep = Some((Deadline::after(pause), (pause * 2).min(LONGEST_PAUSE)));
         }
     }

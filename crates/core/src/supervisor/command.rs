@@ -11,6 +11,7 @@ use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, faccessat};
 
+use super::confine::Confined;
 use super::handshake::SpawnFailure;
 use super::launch::errno_of;
 use super::log_file::Logs;
@@ -55,6 +56,7 @@ impl Command<'_> {
         &self,
         workdir: &OwnedFd,
         logs: &Logs,
+        confined: Option<&Confined<'_>>,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let null = open(
             "/dev/null",
@@ -71,11 +73,18 @@ impl Command<'_> {
         let environment = self.environment()?;
         match &self.spec.program {
             Program::Direct { command, args } => {
-                spawn(command, args, &environment, workdir, &descriptors)
+                spawn(command, args, &environment, workdir, &descriptors, confined)
             }
             Program::Shell(script) => {
                 let args = ["-c".to_owned(), script.clone()];
-                spawn("/bin/sh", &args, &environment, workdir, &descriptors)
+                spawn(
+                    "/bin/sh",
+                    &args,
+                    &environment,
+                    workdir,
+                    &descriptors,
+                    confined,
+                )
             }
         }
     }
@@ -91,7 +100,7 @@ impl Command<'_> {
         let workdir = self.open_workdir()?;
         let mut environment = self.environment()?;
         environment.remove(OsStr::new(RUN_VARIABLE));
-        spawn(command, args, &environment, &workdir, descriptors)
+        spawn(command, args, &environment, &workdir, descriptors, None)
     }
 
     /// What is inherited, then the env file, then `env`, then what is ours.
@@ -129,6 +138,7 @@ fn spawn(
     environment: &Environment,
     workdir: &OwnedFd,
     descriptors: &[(BorrowedFd<'_>, RawFd)],
+    confined: Option<&Confined<'_>>,
 ) -> Result<ProcessIdentity, SpawnFailure> {
     let program = resolve(command, environment, workdir)
         .map_err(|errno| SpawnFailure::new(SpawnStep::Exec, command, errno))?;
@@ -145,7 +155,7 @@ fn spawn(
         descriptors,
         mask: SignalMask::Empty,
     }
-    .run()
+    .run_within(confined.map(Confined::as_confinement).as_ref())
     .map_err(failure)?;
     Ok(process::identify_child(pid))
 }

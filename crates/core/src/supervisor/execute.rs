@@ -8,7 +8,9 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 
+use super::cgroup::{Leaf, sweep_leaf};
 use super::command::Command;
+use super::confine::Plan;
 use super::growth::Growth;
 use super::handshake::{SpawnFailure, is_heard};
 use super::launch::errno_of;
@@ -92,7 +94,7 @@ impl Execution<'_> {
             .allocate_end()
             .map_err(|error| record_failure(&error))?;
         self.ledger.executing();
-        let main = self.command().execute(&workdir, &logs)?;
+        let main = self.execute_within_limits(&workdir, &logs)?;
         // The record before what it replaces: a disk that is too full for it must not have cost
         // the earlier log and journal.
         if let Err(error) = self.ledger.running(main, before) {
@@ -112,6 +114,33 @@ impl Execution<'_> {
         let growth = Growth::new(logs, generation, limits, before, modified);
         self.ledger.growth = Some(growth);
         Ok(main)
+    }
+
+    fn execute_within_limits(
+        &mut self,
+        workdir: &OwnedFd,
+        logs: &Logs,
+    ) -> Result<ProcessIdentity, SpawnFailure> {
+        let limits = self.ledger.record.spec.limits;
+        let failure = |errno| SpawnFailure::new(SpawnStep::Limits, "limits", errno);
+        // The caller has asked the same before: it differs only if somebody has changed the host.
+        let plan = Plan::of(&limits)
+            .map_err(|error| failure(Errno::EOPNOTSUPP).explained(error.to_string()))?;
+        let Some(plan) = plan else {
+            return self.command().execute(workdir, logs, None);
+        };
+        if let Some(place) = &plan.place {
+            let record = &self.ledger.record;
+            let leaf = Leaf::make(&self.ledger.dir, &record.id, &record.facts.run_token, place);
+            let leaf = leaf.map_err(|error| {
+                let folder = place.folder.to_string_lossy();
+                SpawnFailure::new(SpawnStep::Limits, folder, errno_of(&error))
+            })?;
+            self.ledger.leaf = Some(leaf);
+        }
+        plan.confine(self.ledger.leaf.as_ref())
+            .map_err(failure)
+            .and_then(|confined| self.command().execute(workdir, logs, Some(&confined)))
     }
 
     fn command(&self) -> Command<'_> {
@@ -189,6 +218,9 @@ impl Execution<'_> {
                 let _ = remove(&self.ledger.dir, stream.lines_name());
             }
             let _ = remove(&self.ledger.dir, file::TIMELINE);
+            if self.ledger.leaf.is_none() {
+                sweep_leaf(&self.ledger.dir);
+            }
         }
         Ok(())
     }
@@ -211,6 +243,7 @@ impl Execution<'_> {
     }
 
     fn undo(&mut self, undo: Undo, failure: &SpawnFailure) {
+        self.ledger.remove_leaf();
         let _ = self.log_place(LogStream::Main).discard_aside();
         if self.ledger.record.spec.stderr == Stderr::Separate {
             let _ = self.log_place(LogStream::Stderr).discard_aside();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
+use super::cgroup::Leaf;
 use super::growth::Growth;
 use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
@@ -30,6 +31,8 @@ pub(crate) struct Ledger {
     pub record: TaskRecord,
     /// How the logs grow; set when this process has executed the present run.
     pub growth: Option<Growth>,
+    /// The group of the present run; only a task with limits has one.
+    pub leaf: Option<Leaf>,
     journal: Journal,
     end: Option<File>,
     /// Set when this process executes the present run: since when.
@@ -43,6 +46,7 @@ impl Ledger {
             dir,
             record,
             growth: None,
+            leaf: None,
             journal,
             end: None,
             executed: None,
@@ -115,8 +119,19 @@ impl Ledger {
         )
         .ok()
         .map(File::from);
+        let (id, token) = (&self.record.id, &self.record.facts.run_token);
+        if !self.record.spec.limits.is_unlimited() {
+            self.leaf = Leaf::of_run(&self.dir, id, token);
+        }
         // On a full disk it stays as it is; the end can be told all the same.
         let _ = self.rewrite();
+    }
+
+    /// Nothing of the run is left.
+    pub(crate) fn remove_leaf(&mut self) {
+        if let Some(leaf) = self.leaf.take() {
+            leaf.remove(&self.dir);
+        }
     }
 
     fn forget_previous(&self) -> io::Result<()> {

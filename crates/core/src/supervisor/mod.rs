@@ -13,8 +13,10 @@
 //! ```
 
 mod cap;
+mod cgroup;
 mod chores;
 mod command;
+mod confine;
 mod detach;
 mod entry;
 mod execute;
@@ -41,6 +43,8 @@ pub use entry::{take_over, take_over_with};
 pub use launch::Program;
 
 pub(crate) use cap::punch_hole;
+pub(crate) use cgroup::{Leaf, sweep_leaf_of};
+pub(crate) use confine::{Enforcement, check_limits, enforcements};
 pub(crate) use folder_watch::kernel_tells;
 pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
 pub(crate) use tree::{pids_below, pids_marked};

@@ -20,7 +20,9 @@ use super::turn::Turn;
 use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
-use crate::store::{Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked};
+use crate::store::{
+    Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked, first_of_run,
+};
 use crate::task::{FailReason, Health, ProcessIdentity, Reason, TaskRecord, TaskState};
 
 /// This process, in charge of one task.
@@ -207,7 +209,7 @@ impl Supervisor {
     /// nothing of it was left.
     fn clear_strays(&mut self) -> io::Result<()> {
         let facts = &self.ledger.record.facts;
-        if facts.cleared || first_marked(&facts.run_token).is_none() {
+        if facts.cleared || first_of_run(&self.ledger.dir, &self.ledger.record).is_none() {
             return Ok(());
         }
         let stop = self.ledger.record.spec.stop;

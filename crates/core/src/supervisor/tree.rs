@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::cgroup::Leaf;
 use super::{ENTRY, ID_VARIABLE, RUN_VARIABLE};
 use crate::process;
 use crate::store::{HOME_VARIABLE, Holder, SupervisorLock, TASKS, TaskDir};
@@ -31,6 +32,7 @@ pub(crate) enum Tree {
         /// Everything that was ever found: what descends from it still belongs to the run when
         /// what stood in between has ended.
         known: RefCell<BTreeSet<ProcessIdentity>>,
+        leaf: Option<Leaf>,
     },
 }
 
@@ -43,10 +45,17 @@ impl Tree {
         }
     }
 
-    pub(crate) fn foreign(main: Option<ProcessIdentity>, token: &RunToken) -> Self {
-        let variable = super::run_variable(token);
-        let known = RefCell::new(main.into_iter().collect());
-        Self::Foreign { variable, known }
+    /// `leaf`: the group of the run, if it has one.
+    pub(crate) fn foreign(
+        main: Option<ProcessIdentity>,
+        token: &RunToken,
+        leaf: Option<Leaf>,
+    ) -> Self {
+        Self::Foreign {
+            variable: super::run_variable(token),
+            known: RefCell::new(main.into_iter().collect()),
+            leaf,
+        }
     }
 
     /// Whether its processes are not our descendants.
@@ -68,7 +77,11 @@ impl Tree {
                 token,
                 judged,
             } => walk.add_below(own_pid(), Some(main.pid), token, &mut judged.borrow_mut()),
-            Self::Foreign { variable, known } => {
+            Self::Foreign {
+                variable,
+                known,
+                leaf,
+            } => {
                 let mut known = known.borrow_mut();
                 known.retain(process::is_alive);
                 for root in known.iter() {
@@ -84,6 +97,9 @@ impl Tree {
                         walk.add(pid);
                     }
                 }
+                leaf.iter()
+                    .flat_map(Leaf::pids)
+                    .for_each(|pid| walk.add(pid));
                 known.extend(walk.found.iter().filter_map(|&pid| process::identify(pid)));
             }
         }
@@ -165,7 +181,7 @@ pub(crate) fn pids_below(
 
 /// The same where there is no supervisor.
 pub(crate) fn pids_marked(main: Option<ProcessIdentity>, token: &RunToken) -> Vec<i32> {
-    Tree::foreign(main, token).pids()
+    Tree::foreign(main, token, None).pids()
 }
 
 /// Collects processes and what they descend to.
@@ -259,7 +275,7 @@ fn is_of_another_task(pid: i32, own: &RunToken) -> bool {
 ///
 /// Our own lock is never asked about: opening and closing our lock file would drop our lock
 /// (the rule of POSIX record locks), and nobody but us holds it anyway.
-fn is_supervisor(pid: i32) -> bool {
+pub(super) fn is_supervisor(pid: i32) -> bool {
     let Some(folder) = process::working_directory(pid) else {
         return false;
     };

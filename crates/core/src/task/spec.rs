@@ -194,6 +194,21 @@ impl Limits {
         256 << 20
     }
 
+    /// Whether the kernel has nothing to keep.
+    pub(crate) fn is_unlimited(self) -> bool {
+        let Self {
+            log_bytes: _,
+            memory_bytes,
+            cpu_percent,
+            processes,
+            open_files,
+        } = self;
+        memory_bytes.is_none()
+            && cpu_percent.is_none()
+            && processes.is_none()
+            && open_files.is_none()
+    }
+
     /// The cap of each log; `None` when it may grow as it likes.
     pub(crate) fn log_cap(self) -> Option<u64> {
         (self.log_bytes > 0).then_some(self.log_bytes)

@@ -43,7 +43,7 @@ impl<'a> Chores<'a> {
         turn: Turn,
     ) -> Self {
         // There is no process to look after yet.
-        let tree = Tree::foreign(None, &ledger.record.facts.run_token);
+        let tree = Tree::foreign(None, &ledger.record.facts.run_token, None);
         let spec = &ledger.record.spec;
         let retries = Retries::new(spec.restart);
         let owner = spec.owner.map(OwnerWatch::of);
@@ -97,7 +97,7 @@ impl<'a> Chores<'a> {
     ) -> Self {
         let facts = &ledger.record.facts;
         let main = facts.state.main().copied().filter(process::is_alive);
-        let tree = Tree::foreign(main, &facts.run_token);
+        let tree = Tree::foreign(main, &facts.run_token, ledger.leaf.clone());
         let state = if facts.state.status().is_terminal() {
             State::Clearing {
                 then: Then::Leave,

@@ -20,7 +20,8 @@ impl Ledger {
         reason: Option<Reason>,
         delay_ms: u64,
     ) {
-        self.note_restart(exit, reason, delay_ms);
+        self.note_restart(exit, reason.or(self.reason_of(exit)), delay_ms);
+        self.remove_leaf();
         let next_start_at = Timestamp::now().after_ms(delay_ms);
         self.record.facts.cleared = true;
         // On a full disk the record says that it runs, until it does.
@@ -50,6 +51,7 @@ impl Ledger {
     /// This run is over and another follows.
     pub(crate) fn restarting(&mut self, exit: Option<MainExit>) {
         self.note_restart(exit, Some(Reason::asked()), 0);
+        self.remove_leaf();
         self.hand_over();
     }
 
