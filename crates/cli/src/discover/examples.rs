@@ -25,7 +25,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 31] = files![
+const FILES: [(&str, &str); 33] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -33,6 +33,8 @@ const FILES: [(&str, &str); 31] = files![
     "start-separate-stderr",
     "start-restart",
     "start-limits",
+    "start-queued",
+    "start-stack",
     "start-with-hook",
     "status-one",
     "list-running",

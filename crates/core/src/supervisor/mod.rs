@@ -27,6 +27,7 @@ mod hook;
 mod launch;
 mod ledger;
 mod limits;
+mod line_up;
 mod log_file;
 mod machine;
 mod owner;
@@ -36,6 +37,7 @@ mod signals;
 mod succession;
 mod timeline_file;
 mod tree;
+mod turn;
 
 pub use entry::{take_over, take_over_with};
 pub use launch::Program;

@@ -32,6 +32,8 @@ pub(crate) enum Concern {
     Owner,
     /// The main process, which is not our child, has ended.
     Main,
+    /// What the task waits for before its turn has changed.
+    Turn,
     /// The hook has written something.
     Hook,
 }
