@@ -270,6 +270,7 @@ fn limits_are_shown_as_they_were_given() {
     ] {
         let task = cli.start_and_wait(with(work("a", []), json!({ "limits": given })));
         assert_eq!(task["limits"]["log_bytes"], shown);
+        assert_eq!(task["limits"]["memory_bytes"], json!(null));
     }
 }
 
@@ -284,11 +285,25 @@ fn limits_that_cannot_be_meant_are_refused() {
         let details = refused(json!({ "log_bytes": wrong }));
         assert_eq!(details["field"], "limits.log_bytes", "{wrong}");
     }
+    for field in ["memory_bytes", "cpu_percent", "processes", "open_files"] {
+        let details = refused(json!({ field: 0 }));
+        assert_eq!(details["field"], format!("limits.{field}"));
+    }
     assert_eq!(refused(json!([65536]))["field"], "limits");
     let unknown = refused(json!({ "log_byte": 65536 }));
     assert_eq!(
-        (&unknown["field"], &unknown["nearest"]),
-        (&json!("limits.log_byte"), &json!("log_bytes"))
+        (&unknown["field"], &unknown["nearest"], &unknown["allowed"]),
+        (
+            &json!("limits.log_byte"),
+            &json!("log_bytes"),
+            &json!([
+                "cpu_percent",
+                "log_bytes",
+                "memory_bytes",
+                "open_files",
+                "processes"
+            ])
+        )
     );
     assert!(!cli.home().join("tasks/a").exists());
 }
