@@ -160,7 +160,7 @@ impl Call {
                     flags.concurrency,
                     options,
                     flags.deadline(),
-                );
+                )?;
                 let tasks: Vec<&Task> = answer
                     .results
                     .iter()

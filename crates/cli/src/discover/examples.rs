@@ -25,7 +25,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 35] = files![
+const FILES: [(&str, &str); 37] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -35,6 +35,8 @@ const FILES: [(&str, &str); 35] = files![
     "start-open-stdin",
     "start-pty",
     "start-limits",
+    "start-queued",
+    "start-stack",
     "start-with-hook",
     "status-one",
     "list-running",

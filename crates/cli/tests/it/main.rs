@@ -12,6 +12,8 @@ mod json_schema;
 // Looks at processes, and signals single ones.
 mod processes;
 
+// Tasks that run after others.
+mod after;
 // Arrays of payloads: results in order, refused as a whole or failing one by one.
 mod batch;
 // Answers, errors and frames through the types of a stranger.
@@ -50,6 +52,8 @@ mod pauses;
 mod payload;
 // Tasks that have ended go by age, number and size.
 mod prune;
+// Lines in which tasks wait for a place.
+mod queue;
 // Many callers at the same time.
 mod races;
 // Runs what README.md tells people to type.

@@ -19,7 +19,7 @@ fn reboot(cli: &Cli, id: &str) {
     send(pid, Signal::SIGKILL);
     eventually(|| processes::has_ended(pid), "the command is dead");
     cli.edit_record(id, |record| {
-        record["facts"]["boot_id"] = json!("an earlier one")
+        record["facts"]["boot_id"] = json!("an earlier one");
     });
     assert_eq!(cli.task(id)["reason"], "host_rebooted");
 }

@@ -2,14 +2,18 @@
 
 mod await_line;
 mod batch;
+mod claim;
 mod doctor;
 mod events;
 mod expire;
 mod follow;
 mod generation;
 mod history;
+mod line_up;
 mod list;
 mod logs;
+mod plan;
+mod position;
 mod prune;
 mod recover;
 mod remove;

@@ -4,6 +4,7 @@
 //! and goes on from there, so that a caller that is killed in between changes nothing.
 
 use super::in_parallel;
+use super::position::Positions;
 use super::settle::Settled;
 use crate::client::{Client, find};
 use crate::clock::Deadline;
@@ -61,9 +62,7 @@ pub fn restart(client: &Client, request: &Restart, deadline: Deadline) -> Result
         }
         other => other,
     })?;
-    Ok(TaskAnswer::of(Task::of(
-        &record,
-        &home.log_path(&request.id),
-        true,
-    )))
+    let mut task = Task::of(&record, &home.log_path(&request.id), true);
+    Positions::of(&home).tell(&mut task);
+    Ok(TaskAnswer::of(task))
 }

@@ -1,6 +1,7 @@
 //! FIFOs: one hangs up when a task has ended, others carry what is sent to it.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -8,7 +9,7 @@ use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::TaskDir;
+use super::{TaskDir, file};
 
 const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 const FLAGS: OFlag = OFlag::O_NONBLOCK
@@ -70,4 +71,21 @@ pub(crate) fn open_writer(dir: &TaskDir, name: &str) -> Result<File, Errno> {
     } else {
         Err(Errno::EINVAL)
     }
+}
+
+/// The FIFO of a task, to wait for its hang-up.
+pub(crate) fn open_live(dir: &TaskDir) -> Option<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    openat(dir, file::LIVE, flags, Mode::empty())
+        .ok()
+        .map(File::from)
+}
+
+/// A FIFO that never had a writer while we held it would never hang up. read(2) tells: without
+/// one it is at its end, with one it would block.
+pub(crate) fn has_writer(fifo: &File) -> bool {
+    let mut byte = [0];
+    let mut fifo = fifo;
+    fifo.read(&mut byte)
+        .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }

@@ -16,6 +16,7 @@ pub(crate) mod file {
     pub(crate) const RECORD: &str = "task.json";
     pub(crate) const PREVIOUS_RECORD: &str = "task.prev.json";
     pub(crate) const WANT: &str = "want.json";
+    pub(crate) const AWAITED: &str = "after.json";
     pub(crate) const END: &str = "end";
     pub(crate) const ENVIRON: &str = "environ";
     pub(crate) const EVENTS: &str = "events.ndjson";

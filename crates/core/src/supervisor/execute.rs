@@ -60,14 +60,23 @@ impl Execution<'_> {
         handshake: &Option<OwnedFd>,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let replaces = undo == Undo::Restore;
-        self.try_execute(log, replaces).inspect_err(|failure| {
-            let undo = match undo {
-                // With nobody left to answer, the record is where the failure is told.
-                Undo::Remove if !is_heard(handshake) => Undo::Record,
-                undo => undo,
-            };
-            self.undo(undo, failure);
-        })
+        self.try_execute(log, replaces)
+            .inspect_err(|failure| self.take_back(undo, failure, handshake))
+    }
+
+    /// Undoes what has been made of a run that comes to nothing.
+    pub(super) fn take_back(
+        &mut self,
+        undo: Undo,
+        failure: &SpawnFailure,
+        handshake: &Option<OwnedFd>,
+    ) {
+        let undo = match undo {
+            // With nobody left to answer, the record is where the failure is told.
+            Undo::Remove if !is_heard(handshake) => Undo::Record,
+            undo => undo,
+        };
+        self.undo(undo, failure);
     }
 
     /// `replaces`: there is an earlier run or generation.
@@ -165,7 +174,7 @@ impl Execution<'_> {
     }
 
     /// The logs, and when they were last written to.
-    fn open_logs(&self, source: LogSource) -> Result<(Logs, SystemTime), SpawnFailure> {
+    pub(super) fn open_logs(&self, source: LogSource) -> Result<(Logs, SystemTime), SpawnFailure> {
         let open = |stream| {
             self.open_log(source, stream)
                 .map_err(|error| self.log_failure(stream, &error))
@@ -206,7 +215,7 @@ impl Execution<'_> {
     }
 
     /// Puts the new logs in the place of the old ones, with all that was known of those.
-    fn put_in_place(&self, logs: &mut Logs, replaces: bool) -> io::Result<()> {
+    pub(super) fn put_in_place(&self, logs: &mut Logs, replaces: bool) -> io::Result<()> {
         settle_text(&self.ledger.dir, &self.ledger.record, replaces)?;
         logs.in_folder = self.log_place(LogStream::Main).put_in_place()?;
         if logs.stderr.is_some() {
@@ -228,7 +237,7 @@ impl Execution<'_> {
         Ok(())
     }
 
-    fn log_failure(&self, stream: LogStream, error: &io::Error) -> SpawnFailure {
+    pub(super) fn log_failure(&self, stream: LogStream, error: &io::Error) -> SpawnFailure {
         let name = stream.public_name(&self.ledger.record.id);
         SpawnFailure::new(SpawnStep::Log, name, errno_of(error))
     }
@@ -270,7 +279,7 @@ impl Execution<'_> {
     }
 }
 
-fn record_failure(error: &io::Error) -> SpawnFailure {
+pub(super) fn record_failure(error: &io::Error) -> SpawnFailure {
     SpawnFailure::new(SpawnStep::Record, file::RECORD, errno_of(error))
 }
 

@@ -29,6 +29,7 @@ mod input;
 mod launch;
 mod ledger;
 mod limits;
+mod line_up;
 mod log_file;
 mod machine;
 mod owner;
@@ -39,6 +40,7 @@ mod succession;
 mod terminal;
 mod timeline_file;
 mod tree;
+mod turn;
 
 pub use entry::{take_over, take_over_with};
 pub use launch::Program;

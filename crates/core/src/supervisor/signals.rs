@@ -36,6 +36,8 @@ pub(crate) enum Concern {
     Input,
     /// The command's terminal shows something, or has room again.
     Terminal,
+    /// What the task waits for before its turn has changed.
+    Turn,
     /// The hook has written something.
     Hook,
 }

@@ -95,6 +95,13 @@ pub enum Program {
     Shell(String),
 }
 
+impl TaskSpec {
+    /// Whether its first run waits for other tasks, or for a place among them.
+    pub(crate) fn waits_for_its_turn(&self) -> bool {
+        self.queue.is_some() || self.after.is_some()
+    }
+}
+
 /// Environment variables. Their values may be secrets, so `Debug` shows names only.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

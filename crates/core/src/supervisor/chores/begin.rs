@@ -9,6 +9,7 @@ use super::super::owner::OwnerWatch;
 use super::super::policy::Retries;
 use super::super::signals::Signals;
 use super::super::tree::Tree;
+use super::super::turn::Turn;
 use super::Chores;
 use crate::clock::Deadline;
 use crate::process;
@@ -32,6 +33,26 @@ impl<'a> Chores<'a> {
             retries: Some(retries),
             limits,
             ..Self::new(home, ledger, signals, tree, Some(main), State::Running)
+        }
+    }
+
+    /// For a task whose first run waits for its turn.
+    pub(crate) fn queued(
+        home: &'a Home,
+        ledger: &'a mut Ledger,
+        signals: &'a mut Signals,
+        turn: Turn,
+    ) -> Self {
+        // There is no process to look after yet.
+        let tree = Tree::foreign(None, &ledger.record.facts.run_token, None);
+        let spec = &ledger.record.spec;
+        let retries = Retries::new(spec.restart);
+        let owner = spec.owner.map(OwnerWatch::of);
+        Self {
+            owner,
+            retries: Some(retries),
+            turn: Some(turn),
+            ..Self::new(home, ledger, signals, tree, None, State::Queued)
         }
     }
 
@@ -121,6 +142,8 @@ impl<'a> Chores<'a> {
             next_run: Deadline::NEVER,
             owner: None,
             main_watch: None,
+            turn: None,
+            never: String::new(),
             hook: None,
         }
     }

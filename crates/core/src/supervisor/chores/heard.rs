@@ -50,6 +50,7 @@ impl Chores<'_> {
             self.happen(Event::Limit(Reason::Killed(reason)));
         }
         self.look_at_owner(heard);
+        self.look_at_turn(heard);
         self.look_at_hook();
         if self.next_run.has_passed() {
             self.next_run = Deadline::NEVER;
@@ -82,7 +83,7 @@ impl Chores<'_> {
     }
 
     /// What `want.json` says, if it is news for this run.
-    fn news(&mut self) -> Option<Event> {
+    pub(super) fn news(&mut self) -> Option<Event> {
         let facts = &mut self.ledger.record.facts;
         let news = self
             .ledger
