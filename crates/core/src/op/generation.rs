@@ -165,10 +165,8 @@ impl New<'_> {
         let facts = pending
             .wait(self.deadline.later(Deadline::after(HANDSHAKE)))
             .inspect_err(|error| self.clean_up_after(error, record, previous))?;
-        let record = TaskRecord {
-            facts,
-            ..record.clone()
-        };
+        let mut record = record.clone();
+        record.facts = facts;
         Ok(Task::of(&record, &self.home.log_path(self.id), true))
     }
 
