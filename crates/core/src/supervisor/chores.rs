@@ -91,6 +91,11 @@ fn listen_to<'a>(
 impl Chores<'_> {
     /// Tells the machine what has happened and does what it decides.
     pub(crate) fn happen(&mut self, event: Event) {
+        self.is_heeded(event);
+    }
+
+    /// The same, and whether it decides anything.
+    fn is_heeded(&mut self, event: Event) -> bool {
         if let Some(retries) = &self.retries {
             let (success, failure) = retries.outlook(self.ledger.run_time());
             self.settings.after_success = success;
@@ -99,9 +104,11 @@ impl Chores<'_> {
         let (next, actions) = step(self.settings, self.state, event);
         self.state = next;
         let cleared = matches!(actions.last(), Some(Action::Leave | Action::RunHook));
+        let is_heeded = !actions.is_empty();
         for action in actions {
             self.perform(action, cleared);
         }
+        is_heeded
     }
 
     fn perform(&mut self, action: Action, cleared: bool) {
@@ -221,6 +228,10 @@ impl Chores<'_> {
             _ if self.tree.is_told_by_kernel() => Deadline::NEVER,
             State::Stopping { .. } | State::Clearing { .. } => Deadline::after(LOOK_AGAIN),
             State::Lingering { .. } => Deadline::after(LOOK_SELDOM),
+            // No pidfd: an old kernel, or no descriptors.
+            State::Running if self.tree.is_foreign() && self.main_watch.is_none() => {
+                Deadline::after(LOOK_SELDOM)
+            }
             _ => Deadline::NEVER,
         };
         let grows = self.ledger.growth.as_ref();

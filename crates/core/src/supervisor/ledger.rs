@@ -159,9 +159,11 @@ impl Ledger {
         self.note(EventData::SignalSent { signal, to });
     }
 
-    /// Puts on record that a wish has been carried out which changed nothing else.
+    /// Puts on record how far wishes have been carried out, while the run lasts.
     pub(crate) fn wish_done(&mut self) {
-        let _ = self.rewrite();
+        if matches!(self.record.facts.state, TaskState::Running { .. }) {
+            let _ = self.rewrite();
+        }
     }
 
     /// How long the present run has lasted.

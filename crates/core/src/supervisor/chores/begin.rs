@@ -83,12 +83,18 @@ impl<'a> Chores<'a> {
         chores.main_watch = chores
             .main
             .and_then(|main| process::exit_watch(main.pid).ok());
-        Self {
+        let mut chores = Self {
             retries: Some(retries),
             limits,
             owner,
             ..chores
+        };
+        // What somebody wished of the one that is lost, who may not be there any more either.
+        if let Some(wish) = chores.news(|_| true) {
+            chores.happen(wish);
+            chores.ledger.wish_done();
         }
+        chores
     }
 
     /// For a run whose supervisor is lost, and that is to be ended.
@@ -109,6 +115,15 @@ impl<'a> Chores<'a> {
             State::Running
         };
         Self::new(home, ledger, signals, tree, main, state)
+    }
+
+    /// Whatever this run comes to, the task goes on: that is no end which its hook is to hear of.
+    pub(crate) fn expect_another_run(&mut self) {
+        self.settings.has_hook = false;
+    }
+
+    pub(crate) fn is_tree_gone(&self) -> bool {
+        self.tree.is_gone()
     }
 
     fn new(
