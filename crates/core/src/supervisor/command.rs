@@ -86,6 +86,18 @@ impl Command<'_> {
         Ok(process::identify_child(pid))
     }
 
+    /// Path and environment of another program that is run for the task: a probe, say.
+    pub(crate) fn prepare(
+        &self,
+        name: &str,
+        workdir: &OwnedFd,
+    ) -> Result<(CString, Vec<CString>), SpawnFailure> {
+        let environment = self.environment()?;
+        let failure = |errno| SpawnFailure::new(SpawnStep::Exec, name, errno);
+        let program = resolve(name, &environment, workdir).map_err(failure)?;
+        Ok((program, as_variables(&environment).map_err(failure)?))
+    }
+
     fn argv(&self) -> Result<(String, Vec<CString>), SpawnFailure> {
         let words: Vec<&str> = match &self.spec.program {
             Program::Direct { command, args } => [command.as_str()]

@@ -32,7 +32,7 @@ pub enum Program {
 }
 
 impl Program {
-    fn path(&self) -> io::Result<PathBuf> {
+    pub(super) fn path(&self) -> io::Result<PathBuf> {
         match self {
             Self::File(path) => Ok(path.clone()),
             Self::Current if cfg!(target_os = "linux") => Ok(PathBuf::from("/proc/self/exe")),
@@ -220,13 +220,13 @@ fn open_live(dir: &TaskDir) -> std::result::Result<OwnedFd, Errno> {
 }
 
 #[cfg(target_os = "linux")]
-fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
+pub(super) fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
     nix::unistd::pipe2(OFlag::O_CLOEXEC)
 }
 
 /// There is no pipe2 here; another thread that executes something in between hands it a copy.
 #[cfg(target_os = "macos")]
-fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
+pub(super) fn pipe() -> std::result::Result<(OwnedFd, OwnedFd), Errno> {
     let (read, write) = nix::unistd::pipe()?;
     for end in [&read, &write] {
         fcntl(end, FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
@@ -243,7 +243,7 @@ fn high_copy(fd: BorrowedFd<'_>) -> std::result::Result<OwnedFd, Errno> {
 }
 
 /// The caller's environment without what an outer task put there.
-fn inherited_environment() -> std::result::Result<Vec<CString>, Errno> {
+pub(super) fn inherited_environment() -> std::result::Result<Vec<CString>, Errno> {
     std::env::vars_os()
         .filter(|(name, _)| !name.as_bytes().starts_with(VARIABLE_PREFIX.as_bytes()))
         .map(|(name, value)| {
@@ -255,7 +255,7 @@ fn inherited_environment() -> std::result::Result<Vec<CString>, Errno> {
         .collect()
 }
 
-fn text(bytes: &[u8]) -> std::result::Result<CString, Errno> {
+pub(super) fn text(bytes: &[u8]) -> std::result::Result<CString, Errno> {
     CString::new(bytes).map_err(|_| Errno::EINVAL)
 }
 

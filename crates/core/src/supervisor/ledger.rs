@@ -29,6 +29,8 @@ pub(crate) struct Ledger {
     pub record: TaskRecord,
     /// How the logs grow; set when this process has executed the present run.
     pub growth: Option<Growth>,
+    /// What the last probe of the present run found wrong.
+    pub last_problem: Option<String>,
     journal: Journal,
     end: Option<File>,
     /// Set when this process executes the present run: since when.
@@ -42,6 +44,7 @@ impl Ledger {
             dir,
             record,
             growth: None,
+            last_problem: None,
             journal,
             end: None,
             executed: None,
@@ -148,6 +151,31 @@ impl Ledger {
             self.record.facts.state,
             TaskState::Running { paused: true, .. }
         )
+    }
+
+    /// How the task fares, as far as is on record.
+    pub(crate) fn health(&self) -> Health {
+        match self.record.facts.state {
+            TaskState::Running { health, .. } => health,
+            _ => Health::None,
+        }
+    }
+
+    /// Its probe says something else than before.
+    pub(crate) fn set_health(&mut self, now: Health, problem: Option<String>) {
+        if let TaskState::Running { health, .. } = &mut self.record.facts.state {
+            *health = now;
+            self.note(EventData::Health {
+                health: now,
+                problem,
+            });
+            let _ = self.rewrite();
+        }
+    }
+
+    /// A line matched a watch.
+    pub(crate) fn log_matched(&mut self, event: EventData) {
+        self.note(event);
     }
 
     /// A signal was sent on someone's behalf.

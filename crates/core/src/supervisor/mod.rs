@@ -8,7 +8,9 @@
 //!     │                                 signals.rs   what happened?
 //!     │                                 machine.rs   what follows?  (pure)
 //!     │                                 chores.rs    do it: execute.rs, tree.rs, ledger.rs
-//!     │                                 growth.rs    and beside it: when the logs grow
+//!     │                                 growth.rs    and beside it: when the logs grow,
+//!     │                                 scan.rs      what is in them,
+//!     │                                 probe.rs     how the task fares
 //!     ◀───────── handshake.rs ──────────┘
 //! ```
 
@@ -28,7 +30,9 @@ mod log_file;
 mod machine;
 mod owner;
 mod policy;
+mod probe;
 mod run;
+mod scan;
 mod signals;
 mod succession;
 mod timeline_file;
@@ -102,3 +106,5 @@ pub(crate) mod descriptor {
 
 /// The first argument that makes this program a supervisor.
 pub(crate) const ENTRY: &str = "__supervise";
+/// The first argument that makes this program a health probe of the task in whose folder it is.
+pub(crate) const PROBE: &str = "__probe";

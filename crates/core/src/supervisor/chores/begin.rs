@@ -117,6 +117,8 @@ impl<'a> Chores<'a> {
             next_run: Deadline::NEVER,
             owner: None,
             main_watch: None,
+            probing: None,
+            scan: None,
         }
     }
 }
