@@ -46,6 +46,7 @@ pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_as
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
+pub(crate) use observed::Readiness;
 pub(crate) use remove::{remove_task, size_on_disk, sweep_trash, sweep_unfinished};
 pub(crate) use task_dir::{TaskDir, encode_record, file};
 pub(crate) use ttl::{mark as mark_ttl, marked_until, unmark as unmark_ttl};
