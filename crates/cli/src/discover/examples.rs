@@ -25,18 +25,21 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 25] = files![
+const FILES: [(&str, &str); 28] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
     "start-several",
     "start-separate-stderr",
     "start-restart",
+    "start-with-health",
+    "start-watch",
     "status-one",
     "list-running",
     "wait-one",
     "wait-any",
     "wait-until-line",
+    "wait-until-ready",
     "stop-one",
     "stop-by-tag",
     "restart-one",

@@ -30,6 +30,8 @@ mod events;
 mod follow_many;
 // When lines were written, how much of them is kept, and what that costs: nothing while silent.
 mod growth;
+// Probes, and waiting until a task is ready.
+mod health;
 // Good and bad places for the tasks, and who may read them.
 mod home;
 // What is executed, how it ended, and what a start leaves behind.
@@ -69,3 +71,5 @@ mod until_log;
 mod views;
 // Blocking until tasks have ended.
 mod wait;
+// Being told of lines.
+mod watches;
