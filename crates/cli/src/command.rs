@@ -10,6 +10,10 @@ pub(crate) enum Command {
     Wait,
     Stop,
     Restart,
+    Signal,
+    Pause,
+    Resume,
+    Recover,
     Remove,
     Prune,
     Logs,
@@ -83,13 +87,17 @@ use Flag as F;
 
 impl Command {
     /// In the order of a first acquaintance.
-    pub(crate) const ALL: [Command; 16] = [
+    pub(crate) const ALL: [Command; 20] = [
         Self::Start,
         Self::Status,
         Self::List,
         Self::Wait,
         Self::Stop,
         Self::Restart,
+        Self::Signal,
+        Self::Pause,
+        Self::Resume,
+        Self::Recover,
         Self::Remove,
         Self::Prune,
         Self::Logs,
@@ -111,6 +119,10 @@ impl Command {
             Self::Wait => "wait",
             Self::Stop => "stop",
             Self::Restart => "restart",
+            Self::Signal => "signal",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Recover => "recover",
             Self::Remove => "remove",
             Self::Prune => "prune",
             Self::Logs => "logs",
@@ -133,6 +145,10 @@ impl Command {
             Self::Wait => "Wait until tasks have ended, or have written a line",
             Self::Stop => "End a task, every process of it, and answer when it is so",
             Self::Restart => "Run a task's command again under the same id",
+            Self::Signal => "Send a signal to a running task",
+            Self::Pause => "Have every process of a task stand still",
+            Self::Resume => "Have a paused task go on",
+            Self::Recover => "Start again what a reboot or a lost supervisor interrupted",
             Self::Remove => "Delete the record and the logs of a task that has ended",
             Self::Prune => "Delete tasks that have ended by age, number or size",
             Self::Logs => "Show what a task wrote: its end, both ends, what is new, what matches",
@@ -154,7 +170,9 @@ impl Command {
             Self::Wait => &[F::Wait, F::Timeout, F::ExitCode, F::Output],
             // It waits anyway; whoever says so is not wrong.
             Self::Stop => &[F::Wait, F::Timeout, F::Concurrency, F::Output],
-            Self::Restart | Self::Remove => &[F::Timeout, F::Concurrency, F::Output],
+            Self::Restart | Self::Remove | Self::Pause | Self::Resume | Self::Recover => {
+                &[F::Timeout, F::Concurrency, F::Output]
+            }
             Self::Logs | Self::Events => &[F::Output, F::Stream, F::Follow, F::Timeout],
             _ => &[F::Output, F::Timeout],
         }
@@ -163,18 +181,22 @@ impl Command {
     /// What its payload may be.
     pub(crate) fn payload(self) -> PayloadKind {
         match self {
-            Self::Start | Self::List | Self::Prune => PayloadKind::Object,
+            Self::Start | Self::List | Self::Prune | Self::Signal => PayloadKind::Object,
             Self::Status
             | Self::Wait
             | Self::Stop
             | Self::Restart
+            | Self::Pause
+            | Self::Resume
             | Self::Remove
             | Self::Logs
             | Self::Events => PayloadKind::Named("id"),
             Self::SchemaShow | Self::ExamplesShow => PayloadKind::Named("name"),
-            Self::Doctor | Self::Capabilities | Self::SchemaList | Self::ExamplesList => {
-                PayloadKind::Empty
-            }
+            Self::Recover
+            | Self::Doctor
+            | Self::Capabilities
+            | Self::SchemaList
+            | Self::ExamplesList => PayloadKind::Empty,
         }
     }
 

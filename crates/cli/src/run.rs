@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
-use background_tasks_core::op::{self, Follow, RemoveReply, StartOptions, StopReply};
+use background_tasks_core::op::{self, Follow, RemoveReply, StartOptions, TaskReply};
 use background_tasks_core::request::{self, BatchAnswer, WaitAnswer};
 use background_tasks_core::task::Task;
 use background_tasks_core::{Client, Result, allow_many_descriptors};
@@ -78,6 +78,27 @@ impl Call {
             Command::Wait => self.wait(&payload.one()?),
             Command::Stop => self.stop(&payload),
             Command::Restart => self.restart(&payload),
+            Command::Signal => {
+                let answer = op::signal(&client()?, &payload.one()?, self.flags.deadline())?;
+                Ok(self.answer(&answer, 0))
+            }
+            Command::Pause => self.reply(op::pause(
+                &client()?,
+                &payload.one()?,
+                self.flags.concurrency,
+                self.flags.deadline(),
+            )?),
+            Command::Resume => self.reply(op::resume(
+                &client()?,
+                &payload.one()?,
+                self.flags.concurrency,
+                self.flags.deadline(),
+            )?),
+            Command::Recover => {
+                let _: request::Recover = payload.one()?;
+                let (concurrency, deadline) = (self.flags.concurrency, self.flags.deadline());
+                Ok(self.batch(&op::recover(&client()?, concurrency, deadline)?))
+            }
             Command::Remove => self.remove(&payload),
             Command::Prune => self.prune(&payload.one()?),
             Command::Logs => self.logs(&payload.one()?),
@@ -97,6 +118,13 @@ impl Call {
 
     fn batch<T: Serialize>(self, answer: &BatchAnswer<T>) -> u8 {
         self.answer(answer, u8::from(answer.error_count > 0))
+    }
+
+    fn reply(self, reply: TaskReply) -> Result<u8> {
+        Ok(match reply {
+            TaskReply::One(answer) => self.answer(&answer, 0),
+            TaskReply::Batch(answer) => self.batch(&answer),
+        })
     }
 
     /// With `--exit-code`: the first of the tasks' own exit statuses that is not 0.
@@ -128,7 +156,7 @@ impl Call {
                     flags.concurrency,
                     options,
                     flags.deadline(),
-                );
+                )?;
                 let tasks: Vec<&Task> = answer
                     .results
                     .iter()
@@ -160,12 +188,12 @@ impl Call {
     fn stop(self, payload: &Payload) -> Result<u8> {
         let (client, flags) = (client()?, self.flags);
         match payload.one_or_batch()? {
-            OneOrBatch::One(request) => Ok(
-                match op::stop(&client, &request, flags.concurrency, flags.deadline())? {
-                    StopReply::One(answer) => self.answer(&answer, 0),
-                    StopReply::Batch(answer) => self.batch(&answer),
-                },
-            ),
+            OneOrBatch::One(request) => self.reply(op::stop(
+                &client,
+                &request,
+                flags.concurrency,
+                flags.deadline(),
+            )?),
             OneOrBatch::Batch(requests) => Ok(self.batch(&op::stop_many(
                 &client,
                 requests,

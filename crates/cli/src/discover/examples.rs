@@ -25,7 +25,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 28] = files![
+const FILES: [(&str, &str); 36] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -34,6 +34,10 @@ const FILES: [(&str, &str); 28] = files![
     "start-restart",
     "start-with-health",
     "start-watch",
+    "start-limits",
+    "start-queued",
+    "start-stack",
+    "start-with-hook",
     "status-one",
     "list-running",
     "wait-one",
@@ -43,6 +47,10 @@ const FILES: [(&str, &str); 28] = files![
     "stop-one",
     "stop-by-tag",
     "restart-one",
+    "signal-reload",
+    "pause-one",
+    "resume-session",
+    "recover-all",
     "remove-one",
     "remove-session",
     "prune-old",

@@ -1,7 +1,7 @@
 //! `schema`: JSON Schema 2020-12 from the very types that decode payloads and encode answers.
 
 use background_tasks_core::Result;
-use background_tasks_core::op::{DoctorAnswer, RemoveReply, StopReply};
+use background_tasks_core::op::{DoctorAnswer, Recovered, RemoveReply, TaskReply};
 use background_tasks_core::request::{
     self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, PruneAnswer, Request, StartAnswer,
     TaskAnswer, WaitAnswer, invalid,
@@ -60,13 +60,17 @@ pub(crate) struct SchemaAnswer {
 }
 
 /// The commands whose payload and answer are described by types.
-const DESCRIBED: [Command; 11] = [
+const DESCRIBED: [Command; 15] = [
     Command::Start,
     Command::Status,
     Command::List,
     Command::Wait,
     Command::Stop,
     Command::Restart,
+    Command::Signal,
+    Command::Pause,
+    Command::Resume,
+    Command::Recover,
     Command::Remove,
     Command::Prune,
     Command::Logs,
@@ -125,6 +129,10 @@ fn input_schema(command: Command) -> Schema {
         Command::Wait => decoded::<request::Wait>(),
         Command::Stop => decoded::<request::Stop>(),
         Command::Restart => decoded::<request::Restart>(),
+        Command::Signal => decoded::<request::Signal>(),
+        Command::Recover => decoded::<request::Recover>(),
+        Command::Pause => decoded::<request::Pause>(),
+        Command::Resume => decoded::<request::Resume>(),
         Command::Remove => decoded::<request::Remove>(),
         Command::Prune => decoded::<request::Prune>(),
         Command::Logs => decoded::<request::Logs>(),
@@ -136,10 +144,11 @@ fn input_schema(command: Command) -> Schema {
 fn output_schema(command: Command) -> Schema {
     match command {
         Command::Start => encoded::<OneOrBatch<StartAnswer>>(),
-        Command::Status => encoded::<TaskAnswer>(),
+        Command::Status | Command::Signal => encoded::<TaskAnswer>(),
         Command::List => encoded::<ListAnswer>(),
         Command::Wait => encoded::<WaitAnswer>(),
-        Command::Stop => encoded::<StopReply>(),
+        Command::Stop | Command::Pause | Command::Resume => encoded::<TaskReply>(),
+        Command::Recover => encoded::<BatchAnswer<Recovered>>(),
         Command::Restart => encoded::<OneOrBatch<TaskAnswer>>(),
         Command::Remove => encoded::<RemoveReply>(),
         Command::Prune => encoded::<PruneAnswer>(),

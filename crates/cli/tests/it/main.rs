@@ -12,6 +12,8 @@ mod json_schema;
 // Looks at processes, and signals single ones.
 mod processes;
 
+// Tasks that run after others.
+mod after;
 // Arrays of payloads: results in order, refused as a whole or failing one by one.
 mod batch;
 // Answers, errors and frames through the types of a stranger.
@@ -34,22 +36,32 @@ mod growth;
 mod health;
 // Good and bad places for the tasks, and who may read them.
 mod home;
+// What is run once when a task has ended.
+mod hooks;
 // What is executed, how it ended, and what a start leaves behind.
 mod lifecycle;
 // Many tasks: filters, order, pages.
 mod list;
+// Memory, processor time, processes and open files; the groups that keep such limits.
+mod limits;
 // The end of a log, within limits.
 mod logs;
+// Signals, pauses, owners.
+mod pauses;
 // What is typed, what is refused, and that a refusal touches nothing.
 mod payload;
 // Tasks that have ended go by age, number and size.
 mod prune;
+// Lines in which tasks wait for a place.
+mod queue;
 // Many callers at the same time.
 mod races;
 // Runs what README.md tells people to type.
 mod readme;
 // A reader that is killed again and again.
 mod resume;
+// After a reboot or the loss of supervisors.
+mod recover;
 // What the processes of a task use.
 mod resources;
 // All of an ended task is taken away, or nothing.

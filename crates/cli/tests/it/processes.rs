@@ -26,6 +26,11 @@ pub fn is_asleep(pid: i32) -> bool {
     state(pid) == Some('S')
 }
 
+/// Whether a process has been stopped until SIGCONT.
+pub fn stands_still(pid: i32) -> bool {
+    state(pid) == Some('T')
+}
+
 fn state(pid: i32) -> Option<char> {
     stat_field(pid, 3)?.chars().next()
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::StreamName;
 use crate::task::{
     FailReason, Health, KillReason, MainExit, Reason, Recipient, SignalNumber, StopSettings,
-    TaskState,
+    TaskSpec, TaskState,
 };
 
 /// What can happen to a task. The names are the `type` of frames.
@@ -99,6 +99,8 @@ pub enum EventData {
         problem: Option<String>,
         /// Milliseconds that it ran.
         duration_ms: Option<u64>,
+        /// The end of what it wrote, at most 4096 bytes.
+        output: String,
     },
     /// It ended by itself.
     #[serde(rename = "task.exited")]
@@ -107,6 +109,9 @@ pub enum EventData {
         exit_code: i32,
         /// Milliseconds that it ran.
         duration_ms: Option<u64>,
+        /// The session that wants to hear of it (`notify_on_exit`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notify_session: Option<String>,
     },
     /// A signal ended it, or it ended after it was asked to.
     #[serde(rename = "task.killed")]
@@ -119,6 +124,9 @@ pub enum EventData {
         reason: KillReason,
         /// Milliseconds that it ran.
         duration_ms: Option<u64>,
+        /// The session that wants to hear of it (`notify_on_exit`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notify_session: Option<String>,
     },
     /// It could not be started or kept.
     #[serde(rename = "task.failed")]
@@ -127,6 +135,9 @@ pub enum EventData {
         reason: FailReason,
         /// The same for people.
         problem: String,
+        /// The session that wants to hear of it (`notify_on_exit`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notify_session: Option<String>,
     },
 }
 
@@ -145,8 +156,10 @@ impl EventData {
         }
     }
 
-    /// The event that a terminal state is; `None` for other states.
-    pub(crate) fn of_end(state: &TaskState) -> Option<Self> {
+    /// The event that the end of a task is; `None` while it has not ended.
+    pub(crate) fn of_end(state: &TaskState, spec: &TaskSpec) -> Option<Self> {
+        let session = spec.parent_session_id.as_ref();
+        let notify_session = session.filter(|_| spec.notify_on_exit).cloned();
         match state {
             TaskState::Queued
             | TaskState::Starting
@@ -155,6 +168,7 @@ impl EventData {
             TaskState::Exited { exit_code, span } => Some(Self::Exited {
                 exit_code: *exit_code,
                 duration_ms: span.duration_ms,
+                notify_session,
             }),
             TaskState::Killed { reason, exit, span } => {
                 let (exit_code, signal) = Self::exit_fields(*exit);
@@ -163,6 +177,7 @@ impl EventData {
                     signal,
                     reason: *reason,
                     duration_ms: span.as_ref().and_then(|span| span.duration_ms),
+                    notify_session,
                 })
             }
             TaskState::Failed {
@@ -170,6 +185,7 @@ impl EventData {
             } => Some(Self::Failed {
                 reason: *reason,
                 problem: problem.clone(),
+                notify_session,
             }),
         }
     }

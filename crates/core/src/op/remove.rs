@@ -103,7 +103,7 @@ fn remove_one(client: &Client, id: &TaskId, deadline: Deadline) -> Result<Remove
             });
         }
         task.refuse_if_blind()?;
-        if task.has_strays() {
+        if task.needs_supervisor() {
             let stop = task.observed.record()?.spec.stop;
             task.adopt_and_stop(client, stop, deadline)?;
         } else if supervisor.is_some() {
@@ -135,8 +135,9 @@ pub(super) fn remove_if_idle(
     let Some(task) = task.filter(|task| is_meant(&task.observed)) else {
         return Ok(None);
     };
-    let is_idle =
-        task.observed.status().is_terminal() && task.supervisor()?.is_none() && !task.has_strays();
+    let is_idle = task.observed.status().is_terminal()
+        && task.supervisor()?.is_none()
+        && !task.needs_supervisor();
     if !is_idle {
         return Ok(None);
     }

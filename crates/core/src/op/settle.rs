@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::process::{self, send_while};
 use crate::store::{
     Candidacy, Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TASKS, TaskDir, Verb,
-    Want, first_marked, observe_settled,
+    Want, first_of_run, hook_claim, observe_settled,
 };
 use crate::supervisor::{Errand, ID_VARIABLE, Launch, LaunchTask};
 use crate::task::{Facts, SignalNumber, StopSettings, TaskId, TaskRecord};
@@ -148,13 +148,27 @@ impl<'a> Settled<'a> {
             // Nothing outlives a reboot; to look for it would take long for many tasks.
             !facts.cleared
                 && process::boot_id().is_ok_and(|boot| boot == facts.boot_id)
-                && first_marked(&facts.run_token).is_some()
+                && first_of_run(&self.dir, record).is_some()
         };
         match self.observed.condition {
             Condition::Unsupervised => true,
             Condition::Lost | Condition::Ended => self.observed.record().is_ok_and(marked),
             _ => false,
         }
+    }
+
+    /// Whether a supervisor has to see to something that the last one did not come to: processes
+    /// that nobody looks after, or a hook that has not been run.
+    pub(super) fn needs_supervisor(&self) -> bool {
+        self.has_strays() || self.owes_hook()
+    }
+
+    fn owes_hook(&self) -> bool {
+        let has_ended = matches!(self.observed.condition, Condition::Lost | Condition::Ended);
+        has_ended
+            && self.observed.record().is_ok_and(|record| {
+                record.spec.on_exit.is_some() && !self.dir.exists(&hook_claim(&record.facts))
+            })
     }
 
     /// A damaged record does not say how its run is marked. What carries the task's id may be of

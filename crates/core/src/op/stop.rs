@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::in_parallel;
 use super::list::selected;
+use super::resources::pids_of;
 use super::settle::{Settled, await_end_of};
 use crate::client::{Client, find};
 use crate::clock::Deadline;
@@ -13,10 +14,10 @@ use crate::request::{BatchAnswer, Selection, Stop, Target, TaskAnswer, invalid};
 use crate::store::{Home, Verb};
 use crate::task::{StopSettings, TaskId};
 
-/// What `stop` answers: for an id as `status`, for a filter as a batch.
+/// What `stop`, `pause` and `resume` answer: for an id as `status`, for a filter as a batch.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub enum StopReply {
+pub enum TaskReply {
     /// One task, by id.
     One(Box<TaskAnswer>),
     /// All that a filter found.
@@ -34,10 +35,10 @@ pub fn stop(
     request: &Stop,
     concurrency: usize,
     deadline: Deadline,
-) -> Result<StopReply> {
+) -> Result<TaskReply> {
     match request.selection()? {
         Selection::One(id) => {
-            stop_one(client, &id, request, deadline).map(|answer| StopReply::One(Box::new(answer)))
+            stop_one(client, &id, request, deadline).map(|answer| TaskReply::One(Box::new(answer)))
         }
         filter => {
             let ids = selected(client, &filter)?;
@@ -45,7 +46,7 @@ pub fn stop(
                 let result = stop_one(client, &id, request, deadline);
                 (Target { id: Some(id) }, result)
             });
-            Ok(StopReply::Batch(BatchAnswer::of(results, concurrency)))
+            Ok(TaskReply::Batch(BatchAnswer::of(results, concurrency)))
         }
     }
 }
@@ -88,10 +89,14 @@ fn stop_one(
         },
         deadline,
     );
-    let task = find(&home, id)?.task();
+    let found = find(&home, id)?;
+    let task = found.task();
     match ended {
         Ok(()) => Ok(TaskAnswer::of(task)),
-        Err(error @ Error::TaskWaitTimedOut { .. }) => Err(error.with_task(&task)),
+        // Which they are tells a person why: held by a tracer, asleep in the kernel, another user's.
+        Err(error @ Error::TaskWaitTimedOut { .. }) => {
+            Err(error.with_task(&task).with("pids", pids_of(&found)))
+        }
         Err(error) => Err(error),
     }
 }
@@ -124,7 +129,7 @@ pub(super) fn end_processes(
             drop(lock);
             // If it is killed before it is done, the next round sees what it left.
             await_end_of(home, id, &dir, pid, deadline)?;
-        } else if task.has_strays() {
+        } else if task.needs_supervisor() {
             task.adopt_and_stop(client, stop, deadline)?;
         } else {
             return task.refuse_if_blind();

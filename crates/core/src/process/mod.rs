@@ -40,7 +40,7 @@ pub(crate) use os::{
 };
 pub(crate) use reap::{Reaped, reap, reap_child, reap_waiting};
 pub(crate) use signal::{kill_group, send, send_while};
-pub(crate) use spawn::{SignalMask, Spawn};
+pub(crate) use spawn::{ADDRESS_SPACE_IS_LIMITED, Confinement, SignalMask, Spawn, open_group};
 pub(crate) use usage::{listening_ports, usage};
 
 #[cfg(target_os = "linux")]

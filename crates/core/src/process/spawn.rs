@@ -8,11 +8,15 @@
     reason = "posix_spawn with a new session and a directory descriptor"
 )]
 
+mod confined;
+
 use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
+
+pub(crate) use confined::{ADDRESS_SPACE_IS_LIMITED, Confinement, open_group};
 
 /// The signal mask that the new process begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,6 +19,7 @@ mod select;
 mod shape;
 mod start;
 mod wait;
+mod wish;
 
 pub use answer::{
     BatchAnswer, BatchItem, BatchOutcome, Lifecycle, LineMatch, ListAnswer, StartAnswer, Target,
@@ -37,12 +38,13 @@ pub use moment::Moment;
 pub use policy::Restarts;
 pub use probe::{HealthAsked, ProbeType};
 pub use remove::{Prune, PruneAnswer, PruneFailure, Remove, RemoveAnswer};
-pub use restart::Restart;
+pub use restart::{Recover, Restart};
 pub use select::{List, Selection, Status, Stop};
 pub use shape::OneOrMany;
 pub(crate) use shape::object_or_null;
 pub use start::{IfRunning, Start};
 pub use wait::{Until, Wait, WaitMode};
+pub use wish::{Pause, Resume, Signal};
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

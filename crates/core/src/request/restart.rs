@@ -22,3 +22,13 @@ impl Request for Restart {
         Some(&self.id)
     }
 }
+
+/// Bring every task to where it would be had no supervisor been lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RecoverRequest")]
+pub struct Recover {}
+
+impl Request for Recover {
+    const COMMAND: &'static str = "recover";
+}

@@ -16,7 +16,9 @@ pub(crate) mod file {
     pub(crate) const RECORD: &str = "task.json";
     pub(crate) const PREVIOUS_RECORD: &str = "task.prev.json";
     pub(crate) const WANT: &str = "want.json";
+    pub(crate) const AWAITED: &str = "after.json";
     pub(crate) const END: &str = "end";
+    pub(crate) const ENVIRON: &str = "environ";
     pub(crate) const EVENTS: &str = "events.ndjson";
     pub(crate) const NEXT_EVENTS: &str = "events.next.ndjson";
     pub(crate) const LIVE: &str = "live";
@@ -30,6 +32,7 @@ pub(crate) mod file {
     pub(crate) const LINES: &str = "lines";
     pub(crate) const STDERR_LINES: &str = "lines.stderr";
     pub(crate) const SUPERVISOR_LOCK: &str = "supervisor.lock";
+    pub(crate) const CGROUP: &str = "cgroup";
     pub(crate) const PANIC: &str = "supervisor.panic";
 }
 

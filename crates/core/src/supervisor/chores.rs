@@ -2,16 +2,20 @@
 
 mod begin;
 mod heard;
+mod hooking;
 mod probing;
 mod searching;
+mod turn;
 mod wishes;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use super::cgroup::Leaf;
 use super::detach::release_unused_stack;
 use super::execute::{Execution, LogSource, Undo};
 use super::growth::Growth;
+use super::hook::RunningHook;
 use super::ledger::Ledger;
 use super::limits::RunLimits;
 use super::machine::{Action, Event, Settings, State, step};
@@ -21,9 +25,10 @@ use super::probe::Probing;
 use super::scan::Scan;
 use super::signals::{Concern, Heard, Listen, Signals};
 use super::tree::Tree;
+use super::turn::Turn;
 use crate::clock::Deadline;
 use crate::store::Home;
-use crate::task::{ProcessIdentity, SignalNumber};
+use crate::task::{ProcessIdentity, SignalNumber, TaskState};
 
 /// Between two sweeps of SIGKILL: SIGCHLD ends it earlier.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -31,6 +36,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How often a tree is looked at whose end the kernel does not tell us. Only while it is ending.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The same while it goes on by itself.
+const LOOK_SELDOM: Duration = Duration::from_secs(1);
 
 /// A supervisor at work on a run, and on those that its restart policy has follow.
 pub(crate) struct Chores<'a> {
@@ -53,6 +60,11 @@ pub(crate) struct Chores<'a> {
     main_watch: Option<OwnedFd>,
     probing: Option<Probing>,
     scan: Option<Scan>,
+    /// What the first run waits for, and then the place that it has; `None` for most tasks.
+    turn: Option<Turn>,
+    /// Why the turn will never come.
+    never: String,
+    hook: Option<RunningHook>,
 }
 
 /// What a supervisor listens to besides its signals; for most tasks, nothing.
@@ -60,6 +72,8 @@ fn listen_to<'a>(
     ledger: &'a Ledger,
     owner: Option<&'a OwnerWatch>,
     main: Option<&'a OwnedFd>,
+    turn: Option<&'a Turn>,
+    hook: Option<&'a RunningHook>,
 ) -> Vec<Listen<'a>> {
     let writes = ledger.growth.as_ref().and_then(Growth::as_fd);
     let owner = owner.and_then(OwnerWatch::as_fd);
@@ -67,10 +81,14 @@ fn listen_to<'a>(
         (writes, Concern::Writes),
         (owner, Concern::Owner),
         (main.map(OwnedFd::as_fd), Concern::Main),
+        (hook.and_then(RunningHook::as_fd), Concern::Hook),
     ];
+    let turn = turn.into_iter().flat_map(Turn::watched);
+    let turn = turn.map(|fd| Listen::to(fd, Concern::Turn));
     let sources = sources.into_iter();
     sources
         .filter_map(|(fd, concern)| Some(Listen::to(fd?, concern)))
+        .chain(turn)
         .collect()
 }
 
@@ -84,7 +102,7 @@ impl Chores<'_> {
         }
         let (next, actions) = step(self.settings, self.state, event);
         self.state = next;
-        let cleared = actions.last() == Some(&Action::Leave);
+        let cleared = matches!(actions.last(), Some(Action::Leave | Action::RunHook));
         for action in actions {
             self.perform(action, cleared);
         }
@@ -123,10 +141,13 @@ impl Chores<'_> {
             Action::PauseTree => self.pause(),
             Action::ResumeTree => self.resume(),
             Action::Deliver(signal, recipient) => self.deliver(signal, recipient),
-            Action::RecordDependencyFailed => self.ledger.dependency_failed(String::new()),
-            Action::RunHook => self.ledger.cleared(),
-            Action::KillHook => {}
-            Action::Leave => self.ledger.cleared(),
+            Action::RecordDependencyFailed => {
+                let why = std::mem::take(&mut self.never);
+                self.ledger.dependency_failed(why);
+            }
+            Action::RunHook => self.run_hook(),
+            Action::KillHook => self.kill_hook(),
+            Action::Leave => self.all_gone(),
         }
     }
 
@@ -141,7 +162,11 @@ impl Chores<'_> {
     }
 
     fn execute_next_run(&mut self) {
-        self.ledger.hand_over();
+        if self.ledger.record.facts.state == TaskState::Queued {
+            self.ledger.turn_came();
+        } else {
+            self.ledger.hand_over();
+        }
         let execution = Execution {
             home: self.home,
             ledger: self.ledger,
@@ -178,7 +203,13 @@ impl Chores<'_> {
             let deadline = self.next_deadline();
             let heard = self.signals.wait(
                 deadline,
-                &listen_to(self.ledger, self.owner.as_ref(), self.main_watch.as_ref()),
+                &listen_to(
+                    self.ledger,
+                    self.owner.as_ref(),
+                    self.main_watch.as_ref(),
+                    self.turn.as_ref(),
+                    self.hook.as_ref(),
+                ),
             )?;
             let written = heard.written;
             self.attend_to(&heard);
@@ -194,11 +225,11 @@ impl Chores<'_> {
 
     fn next_deadline(&self) -> Deadline {
         let sweep = self.sweep.map_or(Deadline::NEVER, |(at, _)| at);
-        let is_idle = matches!(self.state, State::Running | State::BackingOff);
-        let look = if !is_idle && !self.tree.is_told_by_kernel() {
-            Deadline::after(LOOK_AGAIN)
-        } else {
-            Deadline::NEVER
+        let look = match self.state {
+            _ if self.tree.is_told_by_kernel() => Deadline::NEVER,
+            State::Stopping { .. } | State::Clearing { .. } => Deadline::after(LOOK_AGAIN),
+            State::Lingering { .. } => Deadline::after(LOOK_SELDOM),
+            _ => Deadline::NEVER,
         };
         let grows = self.ledger.growth.as_ref();
         let grows = grows.map_or(Deadline::NEVER, Growth::due);
@@ -207,7 +238,14 @@ impl Chores<'_> {
         let probe = self.probing.as_ref().map_or(Deadline::NEVER, Probing::due);
         let scan = self.scan.as_ref().map_or(Deadline::NEVER, Scan::due);
         let own = own.sooner(probe).sooner(scan);
-        own.sooner(sweep).sooner(look).sooner(grows).sooner(owner)
+        let turn = self.turn.as_ref().map_or(Deadline::NEVER, Turn::due);
+        let hook = self.hook.as_ref().map_or(Deadline::NEVER, RunningHook::due);
+        own.sooner(hook)
+            .sooner(sweep)
+            .sooner(look)
+            .sooner(grows)
+            .sooner(owner)
+            .sooner(turn)
     }
 
     fn is_waiting_for_tree(&self) -> bool {
@@ -218,7 +256,12 @@ impl Chores<'_> {
         if let Some((at, pause)) = self.sweep
             && at.has_passed()
         {
-            self.tree.kill();
+            // What is in its group ends at once, however fast it forks. The sweeps that follow end
+            // what somebody has moved elsewhere.
+            let killed = self.ledger.leaf.as_ref().is_some_and(Leaf::kill);
+            if !killed || pause > FIRST_PAUSE {
+                self.tree.kill();
+            }
             self.sweep = Some((Deadline::after(pause), (pause * 2).min(LONGEST_PAUSE)));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, faccessat};
 
+use super::confine::Confined;
 use super::handshake::SpawnFailure;
 use super::launch::errno_of;
 use super::log_file::Logs;
@@ -55,65 +56,65 @@ impl Command<'_> {
         &self,
         workdir: &OwnedFd,
         logs: &Logs,
+        confined: Option<&Confined<'_>>,
     ) -> Result<ProcessIdentity, SpawnFailure> {
-        let environment = self.environment()?;
-        let (name, argv) = self.argv()?;
-        let program = resolve(&name, &environment, workdir)
-            .map_err(|errno| SpawnFailure::new(SpawnStep::Exec, name.clone(), errno))?;
-        let failure = |errno| exec_failure(&name, &program, workdir, errno);
         let null = open(
             "/dev/null",
             OFlag::O_RDONLY | OFlag::O_CLOEXEC,
             Mode::empty(),
         )
         .map_err(|errno| SpawnFailure::new(SpawnStep::Stdin, "/dev/null", errno))?;
-        let env = as_variables(&environment).map_err(failure)?;
         let stderr = logs.stderr.as_ref().unwrap_or(&logs.main);
-        let pid = Spawn {
-            program: &program,
-            argv: &argv,
-            env: &env,
-            workdir: workdir.as_fd(),
-            descriptors: &[
-                (null.as_fd(), 0),
-                (logs.main.as_fd(), 1),
-                (stderr.as_fd(), 2),
-            ],
-            mask: SignalMask::Empty,
-        }
-        .run()
-        .map_err(failure)?;
-        Ok(process::identify_child(pid))
-    }
-
-    /// Path and environment of another program that is run for the task: a probe, say.
-    pub(crate) fn prepare(
-        &self,
-        name: &str,
-        workdir: &OwnedFd,
-    ) -> Result<(CString, Vec<CString>), SpawnFailure> {
+        let descriptors = [
+            (null.as_fd(), 0),
+            (logs.main.as_fd(), 1),
+            (stderr.as_fd(), 2),
+        ];
         let environment = self.environment()?;
-        let failure = |errno| SpawnFailure::new(SpawnStep::Exec, name, errno);
-        let program = resolve(name, &environment, workdir).map_err(failure)?;
-        Ok((program, as_variables(&environment).map_err(failure)?))
+        match &self.spec.program {
+            Program::Direct { command, args } => {
+                spawn(command, args, &environment, workdir, &descriptors, confined)
+            }
+            Program::Shell(script) => {
+                let args = ["-c".to_owned(), script.clone()];
+                spawn(
+                    "/bin/sh",
+                    &args,
+                    &environment,
+                    workdir,
+                    &descriptors,
+                    confined,
+                )
+            }
+        }
     }
 
-    fn argv(&self) -> Result<(String, Vec<CString>), SpawnFailure> {
-        let words: Vec<&str> = match &self.spec.program {
-            Program::Direct { command, args } => [command.as_str()]
-                .into_iter()
-                .chain(args.iter().map(String::as_str))
-                .collect(),
-            Program::Shell(script) => vec!["/bin/sh", "-c", script],
-        };
-        let name = words[0].to_owned();
-        let argv = words
-            .into_iter()
-            .map(CString::new)
-            .collect::<Result<_, _>>();
-        let argv =
-            argv.map_err(|_| SpawnFailure::new(SpawnStep::Exec, name.clone(), Errno::EINVAL))?;
-        Ok((name, argv))
+    /// Executes another program in the surroundings of the command, with these descriptors. It does
+    /// not carry the mark of the run: it is not of the task.
+    pub(crate) fn execute_beside(
+        &self,
+        command: &str,
+        args: &[String],
+        descriptors: &[(BorrowedFd<'_>, RawFd)],
+    ) -> Result<ProcessIdentity, SpawnFailure> {
+        let workdir = self.open_workdir()?;
+        let mut environment = self.environment()?;
+        environment.remove(OsStr::new(RUN_VARIABLE));
+        spawn(command, args, &environment, &workdir, descriptors, None)
+    }
+
+    /// Executes a health probe, whose outcome is all that anybody wants of it. What it leaves behind
+    /// is of the task.
+    pub(crate) fn execute_probe(
+        &self,
+        command: &str,
+        args: &[String],
+        null: BorrowedFd<'_>,
+    ) -> Result<ProcessIdentity, SpawnFailure> {
+        let workdir = self.open_workdir()?;
+        let environment = self.environment()?;
+        let descriptors = [(null, 0), (null, 1), (null, 2)];
+        spawn(command, args, &environment, &workdir, &descriptors, None)
     }
 
     /// What is inherited, then the env file, then `env`, then what is ours.
@@ -143,6 +144,34 @@ impl Command<'_> {
         environment.insert(RUN_VARIABLE.into(), self.token.as_str().into());
         Ok(environment)
     }
+}
+
+fn spawn(
+    command: &str,
+    args: &[String],
+    environment: &Environment,
+    workdir: &OwnedFd,
+    descriptors: &[(BorrowedFd<'_>, RawFd)],
+    confined: Option<&Confined<'_>>,
+) -> Result<ProcessIdentity, SpawnFailure> {
+    let program = resolve(command, environment, workdir)
+        .map_err(|errno| SpawnFailure::new(SpawnStep::Exec, command, errno))?;
+    let failure = |errno| exec_failure(command, &program, workdir, errno);
+    let words = [command].into_iter().chain(args.iter().map(String::as_str));
+    let argv = words.map(CString::new).collect::<Result<Vec<_>, _>>();
+    let argv = argv.map_err(|_| failure(Errno::EINVAL))?;
+    let env = as_variables(environment).map_err(failure)?;
+    let pid = Spawn {
+        program: &program,
+        argv: &argv,
+        env: &env,
+        workdir: workdir.as_fd(),
+        descriptors,
+        mask: SignalMask::Empty,
+    }
+    .run_within(confined.map(Confined::as_confinement).as_ref())
+    .map_err(failure)?;
+    Ok(process::identify_child(pid))
 }
 
 fn as_variables(environment: &Environment) -> Result<Vec<CString>, Errno> {

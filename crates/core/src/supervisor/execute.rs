@@ -8,7 +8,9 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 
+use super::cgroup::{Leaf, sweep_leaf};
 use super::command::Command;
+use super::confine::Plan;
 use super::growth::Growth;
 use super::handshake::{SpawnFailure, is_heard};
 use super::launch::errno_of;
@@ -57,14 +59,23 @@ impl Execution<'_> {
         handshake: &Option<OwnedFd>,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let replaces = undo == Undo::Restore;
-        self.try_execute(log, replaces).inspect_err(|failure| {
-            let undo = match undo {
-                // With nobody left to answer, the record is where the failure is told.
-                Undo::Remove if !is_heard(handshake) => Undo::Record,
-                undo => undo,
-            };
-            self.undo(undo, failure);
-        })
+        self.try_execute(log, replaces)
+            .inspect_err(|failure| self.take_back(undo, failure, handshake))
+    }
+
+    /// Undoes what has been made of a run that comes to nothing.
+    pub(super) fn take_back(
+        &mut self,
+        undo: Undo,
+        failure: &SpawnFailure,
+        handshake: &Option<OwnedFd>,
+    ) {
+        let undo = match undo {
+            // With nobody left to answer, the record is where the failure is told.
+            Undo::Remove if !is_heard(handshake) => Undo::Record,
+            undo => undo,
+        };
+        self.undo(undo, failure);
     }
 
     /// `replaces`: there is an earlier run or generation.
@@ -83,7 +94,7 @@ impl Execution<'_> {
             .allocate_end()
             .map_err(|error| record_failure(&error))?;
         self.ledger.executing();
-        let main = self.command().execute(&workdir, &logs)?;
+        let main = self.execute_within_limits(&workdir, &logs)?;
         // The record before what it replaces: a disk that is too full for it must not have cost
         // the earlier log and journal.
         if let Err(error) = self.ledger.running(main, before) {
@@ -103,6 +114,33 @@ impl Execution<'_> {
         let growth = Growth::new(logs, generation, limits, before, modified);
         self.ledger.growth = Some(growth);
         Ok(main)
+    }
+
+    fn execute_within_limits(
+        &mut self,
+        workdir: &OwnedFd,
+        logs: &Logs,
+    ) -> Result<ProcessIdentity, SpawnFailure> {
+        let limits = self.ledger.record.spec.limits;
+        let failure = |errno| SpawnFailure::new(SpawnStep::Limits, "limits", errno);
+        // The caller has asked the same before: it differs only if somebody has changed the host.
+        let plan = Plan::of(&limits)
+            .map_err(|error| failure(Errno::EOPNOTSUPP).explained(error.to_string()))?;
+        let Some(plan) = plan else {
+            return self.command().execute(workdir, logs, None);
+        };
+        if let Some(place) = &plan.place {
+            let record = &self.ledger.record;
+            let leaf = Leaf::make(&self.ledger.dir, &record.id, &record.facts.run_token, place);
+            let leaf = leaf.map_err(|error| {
+                let folder = place.folder.to_string_lossy();
+                SpawnFailure::new(SpawnStep::Limits, folder, errno_of(&error))
+            })?;
+            self.ledger.leaf = Some(leaf);
+        }
+        plan.confine(self.ledger.leaf.as_ref())
+            .map_err(failure)
+            .and_then(|confined| self.command().execute(workdir, logs, Some(&confined)))
     }
 
     fn command(&self) -> Command<'_> {
@@ -125,7 +163,7 @@ impl Execution<'_> {
     }
 
     /// The logs, and when they were last written to.
-    fn open_logs(&self, source: LogSource) -> Result<(Logs, SystemTime), SpawnFailure> {
+    pub(super) fn open_logs(&self, source: LogSource) -> Result<(Logs, SystemTime), SpawnFailure> {
         let open = |stream| {
             self.open_log(source, stream)
                 .map_err(|error| self.log_failure(stream, &error))
@@ -166,7 +204,7 @@ impl Execution<'_> {
     }
 
     /// Puts the new logs in the place of the old ones, with all that was known of those.
-    fn put_in_place(&self, logs: &mut Logs, replaces: bool) -> io::Result<()> {
+    pub(super) fn put_in_place(&self, logs: &mut Logs, replaces: bool) -> io::Result<()> {
         logs.in_folder = self.log_place(LogStream::Main).put_in_place()?;
         if logs.stderr.is_some() {
             logs.in_folder &= self.log_place(LogStream::Stderr).put_in_place()?;
@@ -180,16 +218,32 @@ impl Execution<'_> {
                 let _ = remove(&self.ledger.dir, stream.lines_name());
             }
             let _ = remove(&self.ledger.dir, file::TIMELINE);
+            if self.ledger.leaf.is_none() {
+                sweep_leaf(&self.ledger.dir);
+            }
         }
         Ok(())
     }
 
-    fn log_failure(&self, stream: LogStream, error: &io::Error) -> SpawnFailure {
+    pub(super) fn log_failure(&self, stream: LogStream, error: &io::Error) -> SpawnFailure {
         let name = stream.public_name(&self.ledger.record.id);
         SpawnFailure::new(SpawnStep::Log, name, errno_of(error))
     }
 
+    /// Looks after the logs of a run that another supervisor executed. Where they cannot be opened
+    /// (no descriptors, say) nobody does.
+    pub(super) fn attend_to_logs(self) {
+        let Ok((logs, modified)) = self.open_logs(LogSource::Present) else {
+            return;
+        };
+        let record = &self.ledger.record;
+        let (generation, limits) = (record.facts.generation.clone(), record.spec.limits);
+        let before = logs.lengths();
+        self.ledger.growth = Some(Growth::new(logs, generation, limits, before, modified));
+    }
+
     fn undo(&mut self, undo: Undo, failure: &SpawnFailure) {
+        self.ledger.remove_leaf();
         let _ = self.log_place(LogStream::Main).discard_aside();
         if self.ledger.record.spec.stderr == Stderr::Separate {
             let _ = self.log_place(LogStream::Stderr).discard_aside();
@@ -203,19 +257,13 @@ impl Execution<'_> {
                 self.ledger.restore_previous();
             }
             Undo::Record => {
-                let errno = Errno::from_raw(failure.errno);
-                self.ledger.failed_to_start(format!(
-                    "it could not be executed: {} `{}`: {} ({errno:?})",
-                    failure.step.as_str(),
-                    failure.subject,
-                    errno.desc()
-                ));
+                self.ledger.failed_to_start(failure.to_string());
             }
         }
     }
 }
 
-fn record_failure(error: &io::Error) -> SpawnFailure {
+pub(super) fn record_failure(error: &io::Error) -> SpawnFailure {
     SpawnFailure::new(SpawnStep::Record, file::RECORD, errno_of(error))
 }
 

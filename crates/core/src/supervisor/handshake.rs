@@ -1,5 +1,6 @@
 //! The one line that a new supervisor says to its caller.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -48,6 +49,19 @@ impl SpawnFailure {
     pub(crate) fn explained(mut self, explanation: impl Into<String>) -> Self {
         self.explanation = Some(explanation.into());
         self
+    }
+}
+
+impl fmt::Display for SpawnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let errno = Errno::from_raw(self.errno);
+        write!(
+            f,
+            "it could not be executed: {} `{}`: {} ({errno:?})",
+            self.step.as_str(),
+            self.subject,
+            errno.desc()
+        )
     }
 }
 

@@ -12,12 +12,13 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::cgroup::outside_of_tasks;
 use super::handshake::{self, Answer};
-use super::{ENTRY, Errand, VARIABLE_PREFIX, descriptor};
+use super::{ENTRY, Errand, RUN_VARIABLE, VARIABLE_PREFIX, descriptor};
 use crate::clock::Deadline;
 use crate::error::{Error, Result, SpawnStep};
-use crate::process::{SignalMask, Spawn};
-use crate::store::{Home, ShortLock, TASKS, TaskDir, file, make_fifo};
+use crate::process::{Confinement, SignalMask, Spawn};
+use crate::store::{Home, ShortLock, TASKS, TaskDir, file, kept_environment, make_fifo};
 use crate::task::{Facts, TaskId};
 
 /// Which program becomes the supervisor. It must call [`crate::supervisor::take_over`] first
@@ -87,6 +88,16 @@ impl<'a> Launch<'a> {
         }
     }
 
+    /// The caller's environment; where nobody meant the task to have that, the one that it was
+    /// started with, as far as it was kept.
+    fn environment(&self, errand: Errand) -> std::result::Result<Vec<CString>, Errno> {
+        let kept = match errand {
+            Errand::Start | Errand::Restart => None,
+            Errand::Adopt | Errand::Attend | Errand::Recover => kept_environment(self.task.dir),
+        };
+        kept.map_or_else(inherited_environment, Ok)
+    }
+
     fn execute(
         &self,
         errand: Errand,
@@ -123,10 +134,10 @@ impl<'a> Launch<'a> {
         ];
         let [null, lock, channel, live] = sources.map(high_copy);
         let (null, lock, channel, live) = (null?, lock?, channel?, live?);
-        Spawn {
+        let supervisor = Spawn {
             program: &text(program.as_os_str().as_bytes())?,
             argv: &argv,
-            env: &inherited_environment()?,
+            env: &self.environment(errand)?,
             workdir: self.task.dir.as_fd(),
             descriptors: &[
                 (null.as_fd(), 0),
@@ -137,10 +148,27 @@ impl<'a> Launch<'a> {
                 (live.as_fd(), descriptor::LIVE),
             ],
             mask: SignalMask::Full,
-        }
-        .run()?;
-        Ok(())
+        };
+        launch_outside_of_tasks(&supervisor)
     }
+}
+
+/// A supervisor is in no other task's group. A caller that is in one was executed by that task, or
+/// by one below it, and knows its name; the others need not look.
+fn launch_outside_of_tasks(supervisor: &Spawn<'_>) -> std::result::Result<(), Errno> {
+    if std::env::var_os(RUN_VARIABLE).is_some()
+        && let Some(outside) = outside_of_tasks()
+    {
+        let confinement = Confinement {
+            group: Some(outside.as_fd()),
+            limits: &[],
+        };
+        // Where it may not be moved it stays inside, and the other task is ended one by one.
+        if supervisor.run_within(Some(&confinement)).is_ok() {
+            return Ok(());
+        }
+    }
+    supervisor.run().map(drop)
 }
 
 /// A supervisor that has not answered yet. It goes on whether it is listened to or not.

@@ -1,6 +1,7 @@
 //! Everything that a supervisor puts on record. It is the only writer while it lives.
 
 mod ends;
+mod pauses;
 mod runs;
 
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
+use super::cgroup::Leaf;
 use super::growth::Growth;
 use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
@@ -31,6 +33,8 @@ pub(crate) struct Ledger {
     pub growth: Option<Growth>,
     /// What the last probe of the present run found wrong.
     pub last_problem: Option<String>,
+    /// The group of the present run; only a task with limits has one.
+    pub leaf: Option<Leaf>,
     journal: Journal,
     end: Option<File>,
     /// Set when this process executes the present run: since when.
@@ -45,6 +49,7 @@ impl Ledger {
             record,
             growth: None,
             last_problem: None,
+            leaf: None,
             journal,
             end: None,
             executed: None,
@@ -117,8 +122,19 @@ impl Ledger {
         )
         .ok()
         .map(File::from);
+        let (id, token) = (&self.record.id, &self.record.facts.run_token);
+        if !self.record.spec.limits.is_unlimited() {
+            self.leaf = Leaf::of_run(&self.dir, id, token);
+        }
         // On a full disk it stays as it is; the end can be told all the same.
         let _ = self.rewrite();
+    }
+
+    /// Nothing of the run is left.
+    pub(crate) fn remove_leaf(&mut self) {
+        if let Some(leaf) = self.leaf.take() {
+            leaf.remove(&self.dir);
+        }
     }
 
     fn forget_previous(&self) -> io::Result<()> {
@@ -131,26 +147,9 @@ impl Ledger {
         self.set_paused(false);
     }
 
-    /// All processes of the task stand still, or go on. Returns whether that is new.
-    pub(crate) fn set_paused(&mut self, now: bool) -> bool {
-        match &mut self.record.facts.state {
-            TaskState::Running { paused, .. } if *paused != now => *paused = now,
-            _ => return false,
-        }
-        self.note(if now {
-            EventData::Paused {}
-        } else {
-            EventData::Resumed {}
-        });
-        let _ = self.rewrite();
-        true
-    }
-
-    pub(crate) fn is_paused(&self) -> bool {
-        matches!(
-            self.record.facts.state,
-            TaskState::Running { paused: true, .. }
-        )
+    /// The hook has ended, or could not be run.
+    pub(crate) fn hook_ended(&mut self, outcome: EventData) {
+        self.note(outcome);
     }
 
     /// How the task fares, as far as is on record.
@@ -217,7 +216,7 @@ impl Ledger {
     /// everybody looks. Whoever waits is woken last.
     fn conclude(&mut self, state: TaskState) {
         self.with_growth(Growth::run_ended);
-        let event = EventData::of_end(&state);
+        let event = EventData::of_end(&state, &self.record.spec);
         self.prepare(state);
         if let Some(end) = &self.end {
             let _ = EndRecord::of(&self.record.facts).write(end);

@@ -15,17 +15,21 @@
 //! ```
 
 mod cap;
+mod cgroup;
 mod chores;
 mod command;
+mod confine;
 mod detach;
 mod entry;
 mod execute;
 mod folder_watch;
 mod growth;
 mod handshake;
+mod hook;
 mod launch;
 mod ledger;
 mod limits;
+mod line_up;
 mod log_file;
 mod machine;
 mod owner;
@@ -37,11 +41,14 @@ mod signals;
 mod succession;
 mod timeline_file;
 mod tree;
+mod turn;
 
 pub use entry::{take_over, take_over_with};
 pub use launch::Program;
 
 pub(crate) use cap::punch_hole;
+pub(crate) use cgroup::{Leaf, sweep_leaf_of};
+pub(crate) use confine::{Enforcement, check_limits, enforcements};
 pub(crate) use folder_watch::kernel_tells;
 pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
 pub(crate) use tree::{pids_below, pids_marked};
@@ -72,10 +79,18 @@ pub(crate) enum Errand {
     Adopt,
     /// Take charge of a task whose supervisor is lost, and go on as that one would have.
     Attend,
+    /// Execute the next run of a task that was interrupted; nobody has asked for this one.
+    Recover,
 }
 
 impl Errand {
-    const ALL: [Errand; 4] = [Self::Start, Self::Restart, Self::Adopt, Self::Attend];
+    const ALL: [Errand; 5] = [
+        Self::Start,
+        Self::Restart,
+        Self::Adopt,
+        Self::Attend,
+        Self::Recover,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -83,6 +98,7 @@ impl Errand {
             Self::Restart => "restart",
             Self::Adopt => "adopt",
             Self::Attend => "attend",
+            Self::Recover => "recover",
         }
     }
 

@@ -1,5 +1,7 @@
 //! A supervisor's life, once it has let go of its caller.
 
+mod execution;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -7,17 +9,20 @@ use std::time::Duration;
 
 use super::Errand;
 use super::chores::Chores;
-use super::execute::{Execution, LogSource, Undo};
+use super::execute::{LogSource, Undo};
 use super::handshake::{Answer, tell};
 use super::launch::home_of;
 use super::ledger::Ledger;
 use super::machine::Event;
 use super::signals::Signals;
 use super::succession::{Asked, ask_predecessor};
+use super::turn::Turn;
 use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
-use crate::store::{Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked};
+use crate::store::{
+    Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked, first_of_run,
+};
 use crate::task::{FailReason, Health, ProcessIdentity, Reason, TaskRecord, TaskState};
 
 /// This process, in charge of one task.
@@ -26,7 +31,11 @@ pub(super) struct Supervisor {
     ledger: Ledger,
     signals: Signals,
     errand: Errand,
+    /// Whether the id had a task before this start.
+    replaces: bool,
     main: Option<ProcessIdentity>,
+    /// What its first run waits for.
+    turn: Option<Turn>,
     /// Held until this process ends.
     lock: SupervisorLock,
 }
@@ -49,7 +58,9 @@ impl Supervisor {
         // Before the lock: whoever sees the lock may send a signal.
         let signals = Signals::open()?;
         let (asked, lock) = match errand {
-            Errand::Start | Errand::Adopt | Errand::Attend => (None, SupervisorLock::take(&dir)?),
+            Errand::Start | Errand::Adopt | Errand::Attend | Errand::Recover => {
+                (None, SupervisorLock::take(&dir)?)
+            }
             Errand::Restart => {
                 let candidacy = Candidacy::declare(&dir)?;
                 let asked = ask_predecessor(&dir, &candidacy)?;
@@ -70,6 +81,12 @@ impl Supervisor {
         if let Some(end) = dir.read_end() {
             end.complete(&mut record.facts);
         }
+        if record.facts.state == TaskState::Queued {
+            // Whoever waited in its name would have handed it over: it was killed.
+            let problem = "its supervisor was killed while it waited for its turn".to_owned();
+            record.facts.state = failed(&TaskState::Queued, FailReason::SupervisorLost, problem);
+            record.facts.cleared = true;
+        }
         if !record.facts.state.status().is_terminal() && record.facts.boot_id != process::boot_id()?
         {
             // Its pids are those of strangers now.
@@ -82,7 +99,7 @@ impl Supervisor {
         }
         let journal = match errand {
             Errand::Start => Journal::anew(&dir)?,
-            Errand::Restart | Errand::Adopt | Errand::Attend => Journal::continued(&dir),
+            _ => Journal::continued(&dir),
         };
         let ledger = Ledger::open(dir, record, journal, live);
         let mut supervisor = Self {
@@ -90,12 +107,15 @@ impl Supervisor {
             ledger,
             signals,
             errand,
+            replaces: false,
             main: None,
+            turn: None,
             lock,
         };
         let answer = match errand {
             Errand::Start => supervisor.start(handshake),
             Errand::Restart => supervisor.restart(handshake, asked)?,
+            Errand::Recover => supervisor.recover(handshake)?,
             Errand::Adopt | Errand::Attend => supervisor.adopt(),
         };
         // Only now may others change the task: its state is settled. And before the answer: who has
@@ -107,14 +127,13 @@ impl Supervisor {
     }
 
     fn start(&mut self, handshake: &Option<OwnedFd>) -> Answer {
-        let has_previous = self.ledger.dir.size_of(file::PREVIOUS_RECORD) > 0;
-        let undo = if has_previous {
+        self.replaces = self.ledger.dir.size_of(file::PREVIOUS_RECORD) > 0;
+        let undo = if self.replaces {
             Undo::Restore
         } else {
             Undo::Remove
         };
-        let log = LogSource::Anew;
-        self.execute(log, undo, handshake)
+        self.begin_run(LogSource::Anew, undo, handshake)
     }
 
     fn restart(&mut self, handshake: &Option<OwnedFd>, asked: Option<Asked>) -> io::Result<Answer> {
@@ -148,7 +167,26 @@ impl Supervisor {
                 Undo::Restore
             }
         };
-        Ok(self.execute(LogSource::Present, undo, handshake))
+        Ok(self.begin_run(LogSource::Present, undo, handshake))
+    }
+
+    /// The run was interrupted, and the restart policy asks for another.
+    fn recover(&mut self, handshake: &Option<OwnedFd>) -> io::Result<Answer> {
+        self.adopt_run();
+        let state = self.ledger.record.facts.state.clone();
+        if state.main().is_some_and(process::is_alive) {
+            // It is found to be alive after all.
+            self.errand = Errand::Attend;
+            return Ok(self.ready());
+        }
+        let reason = match state {
+            TaskState::Failed { reason, .. } => reason,
+            _ => FailReason::SupervisorLost,
+        };
+        self.ledger.interrupted(reason);
+        self.clear_strays()?;
+        self.ledger.recovering(reason);
+        Ok(self.begin_run(LogSource::Present, Undo::Record, handshake))
     }
 
     fn adopt(&mut self) -> Answer {
@@ -171,7 +209,7 @@ impl Supervisor {
     /// nothing of it was left.
     fn clear_strays(&mut self) -> io::Result<()> {
         let facts = &self.ledger.record.facts;
-        if facts.cleared || first_marked(&facts.run_token).is_none() {
+        if facts.cleared || first_of_run(&self.ledger.dir, &self.ledger.record).is_none() {
             return Ok(());
         }
         let stop = self.ledger.record.spec.stop;
@@ -201,20 +239,6 @@ impl Supervisor {
         chores.see_through()
     }
 
-    fn execute(&mut self, log: LogSource, undo: Undo, handshake: &Option<OwnedFd>) -> Answer {
-        let execution = Execution {
-            home: &self.home,
-            ledger: &mut self.ledger,
-        };
-        match execution.run(log, undo, handshake) {
-            Ok(main) => {
-                self.main = Some(main);
-                self.ready()
-            }
-            Err(failure) => Answer::Failed(failure),
-        }
-    }
-
     /// The answer that the task is in our charge.
     ///
     /// Whoever wishes something of us waits for it (and for the short lock, which is still ours), so
@@ -228,6 +252,10 @@ impl Supervisor {
 
     /// Looks after the task until nothing is left to do.
     pub(super) fn see_through(&mut self) -> io::Result<()> {
+        if let Some(turn) = self.turn.take() {
+            return Chores::queued(&self.home, &mut self.ledger, &mut self.signals, turn)
+                .see_through();
+        }
         match self.main {
             Some(main) => {
                 Chores::own(&self.home, &mut self.ledger, &mut self.signals, main).see_through()

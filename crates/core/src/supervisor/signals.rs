@@ -32,6 +32,10 @@ pub(crate) enum Concern {
     Owner,
     /// The main process, which is not our child, has ended.
     Main,
+    /// What the task waits for before its turn has changed.
+    Turn,
+    /// The hook has written something.
+    Hook,
 }
 
 /// A descriptor to listen to, and what it tells of.

@@ -11,7 +11,10 @@ mod walk;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+pub(super) use self::walk::is_supervisor;
+
 use self::walk::Walk;
+use super::cgroup::Leaf;
 use crate::process;
 use crate::task::{ProcessIdentity, RunToken, SignalNumber};
 
@@ -39,6 +42,7 @@ enum Origin {
         /// Everything that was ever found: what descends from it still belongs to the run when
         /// what stood in between has ended.
         known: RefCell<BTreeSet<ProcessIdentity>>,
+        leaf: Option<Leaf>,
     },
 }
 
@@ -51,10 +55,17 @@ impl Tree {
         })
     }
 
-    pub(crate) fn foreign(main: Option<ProcessIdentity>, token: &RunToken) -> Self {
-        let variable = super::run_variable(token);
-        let known = RefCell::new(main.into_iter().collect());
-        Self::of(Origin::Foreign { variable, known })
+    /// `leaf`: the group of the run, if it has one.
+    pub(crate) fn foreign(
+        main: Option<ProcessIdentity>,
+        token: &RunToken,
+        leaf: Option<Leaf>,
+    ) -> Self {
+        Self::of(Origin::Foreign {
+            variable: super::run_variable(token),
+            known: RefCell::new(main.into_iter().collect()),
+            leaf,
+        })
     }
 
     fn of(origin: Origin) -> Self {
@@ -89,7 +100,11 @@ impl Tree {
                 token,
                 judged,
             } => walk.add_below(own_pid(), Some(main.pid), token, &mut judged.borrow_mut()),
-            Origin::Foreign { variable, known } => {
+            Origin::Foreign {
+                variable,
+                known,
+                leaf,
+            } => {
                 let mut known = known.borrow_mut();
                 known.retain(process::is_alive);
                 for root in known.iter() {
@@ -105,6 +120,9 @@ impl Tree {
                         walk.add(pid);
                     }
                 }
+                leaf.iter()
+                    .flat_map(Leaf::pids)
+                    .for_each(|pid| walk.add(pid));
                 known.extend(walk.found.iter().filter_map(|&pid| process::identify(pid)));
             }
         }
@@ -186,7 +204,7 @@ pub(crate) fn pids_below(
 
 /// The same where there is no supervisor.
 pub(crate) fn pids_marked(main: Option<ProcessIdentity>, token: &RunToken) -> Vec<i32> {
-    Tree::foreign(main, token).pids()
+    Tree::foreign(main, token, None).pids()
 }
 
 /// A process and what it has started.

@@ -72,9 +72,12 @@ pub enum TaskState {
         started_at: Timestamp,
         /// Set when it has ended and the task waits for what it left behind.
         main_exit: Option<MainExit>,
-        /// Set when all its processes are stopped until `resume`.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        paused: bool,
+        /// Since when all its processes stand still until `resume`, if they do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        paused_at: Option<Timestamp>,
+        /// Milliseconds that they stood still before.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        paused_ms: u64,
         /// What its health probe says.
         #[serde(default, skip_serializing_if = "Health::is_none")]
         health: Health,
@@ -128,7 +131,8 @@ impl TaskState {
             main,
             started_at,
             main_exit: None,
-            paused: false,
+            paused_at: None,
+            paused_ms: 0,
             health,
         }
     }
@@ -140,6 +144,11 @@ impl TaskState {
             _ => None,
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How a main process ended, as its parent learned it.

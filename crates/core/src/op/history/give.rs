@@ -178,10 +178,11 @@ impl History<'_> {
         let task = self.observed.task();
         let timestamp = task.updated_at.unwrap_or_else(Timestamp::now);
         let event = match self.observed.record() {
-            Ok(record) => EventData::of_end(&record.facts.state),
+            Ok(record) => EventData::of_end(&record.facts.state, &record.spec),
             Err(_) => Some(EventData::Failed {
                 reason: FailReason::RecordCorrupt,
                 problem: task.problem.unwrap_or_default(),
+                notify_session: None,
             }),
         };
         let Some(event) = event.filter(|_| self.wanted.events) else {

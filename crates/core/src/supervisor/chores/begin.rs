@@ -1,5 +1,6 @@
 //! How a supervisor begins its work on a run.
 
+use super::super::execute::Execution;
 use super::super::ledger::Ledger;
 use super::super::limits::RunLimits;
 use super::super::machine::{Sequel, Settings, State, StopStep, Then};
@@ -7,6 +8,7 @@ use super::super::owner::OwnerWatch;
 use super::super::policy::Retries;
 use super::super::signals::Signals;
 use super::super::tree::Tree;
+use super::super::turn::Turn;
 use super::Chores;
 use crate::clock::Deadline;
 use crate::process;
@@ -33,6 +35,26 @@ impl<'a> Chores<'a> {
         }
     }
 
+    /// For a task whose first run waits for its turn.
+    pub(crate) fn queued(
+        home: &'a Home,
+        ledger: &'a mut Ledger,
+        signals: &'a mut Signals,
+        turn: Turn,
+    ) -> Self {
+        // There is no process to look after yet.
+        let tree = Tree::foreign(None, &ledger.record.facts.run_token, None);
+        let spec = &ledger.record.spec;
+        let retries = Retries::new(spec.restart);
+        let owner = spec.owner.map(OwnerWatch::of);
+        Self {
+            owner,
+            retries: Some(retries),
+            turn: Some(turn),
+            ..Self::new(home, ledger, signals, tree, None, State::Queued)
+        }
+    }
+
     /// For a run whose supervisor is lost, and that goes on under us.
     pub(crate) fn attending(
         home: &'a Home,
@@ -43,10 +65,11 @@ impl<'a> Chores<'a> {
         let retries = Retries::new(spec.restart);
         let owner = spec.owner.map(OwnerWatch::of);
         let paused = ledger.is_paused();
-        let mut limits = RunLimits::of(spec).after(ledger.run_time());
+        let mut limits = RunLimits::of(spec).after(ledger.active_time());
         if paused {
             limits.pause();
         }
+        Execution { home, ledger }.attend_to_logs();
         let mut chores = Self::adopted(home, ledger, signals);
         if let TaskState::Running {
             main_exit: Some(exit),
@@ -74,7 +97,7 @@ impl<'a> Chores<'a> {
     ) -> Self {
         let facts = &ledger.record.facts;
         let main = facts.state.main().copied().filter(process::is_alive);
-        let tree = Tree::foreign(main, &facts.run_token);
+        let tree = Tree::foreign(main, &facts.run_token, ledger.leaf.clone());
         let state = if facts.state.status().is_terminal() {
             State::Clearing {
                 then: Then::Leave,
@@ -100,7 +123,7 @@ impl<'a> Chores<'a> {
             stop: spec.stop,
             after_success: Sequel::End,
             after_failure: Sequel::End,
-            has_hook: false,
+            has_hook: spec.on_exit.is_some(),
         };
         Self {
             home,
@@ -119,6 +142,9 @@ impl<'a> Chores<'a> {
             main_watch: None,
             probing: None,
             scan: None,
+            turn: None,
+            never: String::new(),
+            hook: None,
         }
     }
 }

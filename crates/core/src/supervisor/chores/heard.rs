@@ -50,6 +50,8 @@ impl Chores<'_> {
         }
         self.look_at_owner(heard);
         self.look_after_health();
+        self.look_at_turn(heard);
+        self.look_at_hook();
         if self.next_run.has_passed() {
             self.next_run = Deadline::NEVER;
             // Whoever left a wish may have been killed before the signal that goes with it.
@@ -81,7 +83,7 @@ impl Chores<'_> {
     }
 
     /// What `want.json` says, if it is news for this run.
-    fn news(&mut self) -> Option<Event> {
+    pub(super) fn news(&mut self) -> Option<Event> {
         let facts = &mut self.ledger.record.facts;
         let news = self
             .ledger
@@ -107,7 +109,10 @@ impl Chores<'_> {
                 Reaped::Ended { pid, exit } if Some(pid) == self.main.map(|main| main.pid) => {
                     main = Some(exit);
                 }
-                Reaped::Ended { pid, exit } => self.take_in_probe(pid, exit),
+                Reaped::Ended { pid, exit } => {
+                    self.take_in_probe(pid, exit);
+                    self.other_child_ended(pid, exit);
+                }
                 Reaped::StillAlive => return (main, false),
                 // That says all only where every process of the run becomes our child.
                 Reaped::NoChild => return (main, self.tree.is_told_by_kernel()),

@@ -20,10 +20,11 @@ impl Chores<'_> {
         if !is_wanted || !is_asked_about(self.state) {
             return;
         }
-        let begin = match &self.ledger.growth {
-            Some(growth) => Begin {
-                probe: growth.before(),
-                watches: growth.before(),
+        let before = self.ledger.growth.as_ref().map(Growth::before);
+        let begin = match before.filter(|_| !self.tree.is_foreign()) {
+            Some(before) => Begin {
+                probe: before,
+                watches: before,
             },
             // Another supervisor executed it, and told of what it found.
             None => Begin {

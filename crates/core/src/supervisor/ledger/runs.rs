@@ -7,9 +7,10 @@ use nix::fcntl::renameat;
 use super::{Growth, Ledger};
 use crate::clock::Timestamp;
 use crate::event::EventData;
+use crate::log::timeline::Lengths;
 use crate::process;
-use crate::store::{encode_record, file};
-use crate::task::{MainExit, Reason, RunToken, TaskState};
+use crate::store::{encode_record, failed, file};
+use crate::task::{FailReason, MainExit, Reason, RunToken, TaskState};
 
 impl Ledger {
     /// This run is over and the next begins after a while.
@@ -19,11 +20,26 @@ impl Ledger {
         reason: Option<Reason>,
         delay_ms: u64,
     ) {
-        self.note_restart(exit, reason, delay_ms);
+        self.note_restart(exit, reason.or(self.reason_of(exit)), delay_ms);
+        self.remove_leaf();
         let next_start_at = Timestamp::now().after_ms(delay_ms);
         self.record.facts.cleared = true;
         // On a full disk the record says that it runs, until it does.
         let _ = self.write(TaskState::BackingOff { next_start_at });
+    }
+
+    /// The run waits for its turn. `before`: how long its logs are.
+    pub(crate) fn queued(&mut self, before: Lengths) -> io::Result<()> {
+        let facts = &self.record.facts;
+        let queued = EventData::Queued {};
+        self.journal.append(&self.dir, facts, before, queued)?;
+        self.write(TaskState::Queued)
+    }
+
+    /// The run that waited for its turn begins.
+    pub(crate) fn turn_came(&mut self) {
+        // On a full disk the record says that it waits, until it runs.
+        let _ = self.write(TaskState::Starting);
     }
 
     /// The run that was to begin is left to a successor.
@@ -35,6 +51,22 @@ impl Ledger {
     /// This run is over and another follows.
     pub(crate) fn restarting(&mut self, exit: Option<MainExit>) {
         self.note_restart(exit, Some(Reason::asked()), 0);
+        self.remove_leaf();
+        self.hand_over();
+    }
+
+    /// The run was interrupted, which nobody has put on record yet; what it left is still to be
+    /// ended.
+    pub(crate) fn interrupted(&mut self, reason: FailReason) {
+        let facts = &mut self.record.facts;
+        if !facts.state.status().is_terminal() {
+            facts.state = failed(&facts.state, reason, "it was interrupted".to_owned());
+        }
+    }
+
+    /// It was interrupted, and the next run follows at once.
+    pub(crate) fn recovering(&mut self, reason: FailReason) {
+        self.note_restart(None, Some(Reason::Failed(reason)), 0);
         self.hand_over();
     }
 

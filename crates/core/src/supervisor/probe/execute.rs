@@ -1,6 +1,5 @@
 //! Executing one probe.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -67,27 +66,10 @@ impl Attempt {
         program: &str,
         args: &[String],
     ) -> Result<Self, String> {
-        let workdir = command.open_workdir().map_err(|it| told(&it))?;
-        let (path, env) = command.prepare(program, &workdir).map_err(|it| told(&it))?;
-        let execute = || {
-            let null = open_null()?;
-            let words = std::iter::once(program).chain(args.iter().map(String::as_str));
-            let argv: Result<Vec<CString>, Errno> =
-                words.map(|word| launch::text(word.as_bytes())).collect();
-            Spawn {
-                program: &path,
-                argv: &argv?,
-                env: &env,
-                workdir: workdir.as_fd(),
-                descriptors: &[(null.as_fd(), 0), (null.as_fd(), 1), (null.as_fd(), 2)],
-                mask: SignalMask::Empty,
-            }
-            .run()
-        };
-        match execute() {
-            Ok(pid) => Ok(Self { pid, says: None }),
-            Err(errno) => Err(cannot_execute(errno)),
-        }
+        let null = open_null().map_err(cannot_execute)?;
+        let probe = command.execute_probe(program, args, null.as_fd());
+        let pid = probe.map_err(|failure| told(&failure))?.pid;
+        Ok(Self { pid, says: None })
     }
 
     /// SIGKILL to it and to what it started.

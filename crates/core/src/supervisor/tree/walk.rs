@@ -112,7 +112,7 @@ fn is_of_another_task(pid: i32, own: &RunToken) -> bool {
 ///
 /// Our own lock is never asked about: opening and closing our lock file would drop our lock
 /// (the rule of POSIX record locks), and nobody but us holds it anyway.
-fn is_supervisor(pid: i32) -> bool {
+pub(in crate::supervisor) fn is_supervisor(pid: i32) -> bool {
     let Some(folder) = process::working_directory(pid) else {
         return false;
     };

@@ -74,10 +74,11 @@ impl Task {
                 main,
                 started_at,
                 main_exit,
-                paused,
+                paused_at,
+                paused_ms: _,
                 health,
             } => {
-                self.paused = *paused;
+                self.paused = paused_at.is_some();
                 self.health = *health;
                 self.pid = main_exit.is_none().then_some(main.pid);
                 self.started_at = Some(*started_at);

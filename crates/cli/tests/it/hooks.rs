@@ -1,0 +1,237 @@
+//! `on_exit`: run once, told everything, changing nothing; and who wants to hear of an end.
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::{Cli, end_of, eventually, pid_of, script, text, with, work};
+use crate::processes::{send, times_slept};
+
+/// A hook that keeps what it was told.
+fn keeper(cli: &Cli, name: &str) -> Value {
+    let script = "cat > \"$1.new\"; mv \"$1.new\" \"$1\"; echo kept for $BACKGROUND_TASKS_ID";
+    json!({ "command": "sh", "args": ["-c", script, "hook", cli.file(name)] })
+}
+
+fn with_hook(payload: Value, hook: Value) -> Value {
+    with(payload, json!({ "on_exit": hook }))
+}
+
+/// What the events tell of the hook.
+fn outcomes(cli: &Cli, id: &str) -> Vec<Value> {
+    let answer = cli.run("events").payload(json!(id)).ok();
+    let frames = answer["frames"].as_array().unwrap();
+    let hooks = frames
+        .iter()
+        .filter(|frame| frame["type"] == "task.on_exit");
+    hooks.map(|frame| frame["data"].clone()).collect()
+}
+
+fn outcome(cli: &Cli, id: &str) -> Value {
+    eventually(|| outcomes(cli, id).pop(), "the hook has ended")
+}
+
+fn told(cli: &Cli, name: &str) -> Value {
+    let text = eventually(|| std::fs::read(cli.file(name)).ok(), "the hook was told");
+    serde_json::from_slice(&text).unwrap()
+}
+
+#[test]
+fn it_is_told_the_end_once() {
+    let cli = Cli::new();
+    let payload = with_hook(
+        work("a", ["print", "out", "exit", "3"]),
+        keeper(&cli, "told"),
+    );
+    let task = cli.start_and_wait(payload);
+    assert_eq!(task["on_exit"]["command"], "sh");
+    let told = told(&cli, "told");
+    assert_eq!(told["type"], "task.exited");
+    assert_eq!(told["task_id"], "a");
+    assert_eq!(told["data"]["exit_code"], 3);
+    assert_eq!(end_of(&told["task"]), end_of(&task));
+    let outcome = outcome(&cli, "a");
+    assert_eq!(outcome["exit_code"], 0);
+    assert_eq!(outcome["output"], "kept for a\n");
+    assert_eq!(end_of(&cli.task("a")), json!(["exited", 3, null, null]));
+    assert_eq!(cli.log("a"), "out\n");
+    // It is done: nobody does it again.
+    cli.stop("a");
+    cli.run("recover").ok();
+    assert_eq!(outcomes(&cli, "a").len(), 1);
+}
+
+#[test]
+fn every_end_for_good_has_one() {
+    let cli = Cli::new();
+    let restart = json!({ "restart": { "policy": "always", "delay_ms": 1, "max_retries": 2 } });
+    let runs = with(work("runs", ["print", "run"]), restart);
+    let task = cli.start_and_wait(with_hook(runs, keeper(&cli, "runs")));
+    assert_eq!(task["reason"], "restart_limit");
+    assert_eq!(told(&cli, "runs")["type"], "task.failed");
+    outcome(&cli, "runs");
+    assert_eq!(outcomes(&cli, "runs").len(), 1);
+
+    cli.start(with_hook(
+        work("stopped", ["fork", "hang"]),
+        keeper(&cli, "stopped"),
+    ));
+    cli.stop("stopped");
+    // A stop answers when everything is done, the hook included.
+    assert_eq!(outcomes(&cli, "stopped").len(), 1);
+    assert_eq!(told(&cli, "stopped")["data"]["reason"], "stop_requested");
+
+    // Started again by hand, it ends for good once more.
+    cli.run("restart").payload(json!("stopped")).ok();
+    assert_eq!(outcomes(&cli, "stopped").len(), 1);
+    cli.stop("stopped");
+    assert_eq!(outcomes(&cli, "stopped").len(), 2);
+}
+
+#[test]
+fn one_that_cannot_be_executed_or_fails_is_an_event_and_nothing_else() {
+    let cli = Cli::new();
+    let missing = json!({ "command": "no-such-hook" });
+    cli.start_and_wait(with_hook(work("a", []), missing));
+    let problem = text(&outcome(&cli, "a")["problem"]);
+    assert!(
+        problem.contains("no-such-hook") && problem.contains("ENOENT"),
+        "{problem}"
+    );
+    let failing = json!({ "command": "sh", "args": ["-c", "echo why >&2; exit 9"] });
+    cli.start_and_wait(with_hook(work("b", []), failing));
+    assert_eq!(outcome(&cli, "b")["exit_code"], 9);
+    assert_eq!(outcome(&cli, "b")["output"], "why\n");
+    for id in ["a", "b"] {
+        assert_eq!(end_of(&cli.task(id)), json!(["exited", 0, null, null]));
+    }
+}
+
+#[test]
+fn much_output_is_cut_and_does_not_block_it() {
+    let cli = Cli::new();
+    let args = json!([
+        "-c",
+        "head -c 1000000 /dev/zero | tr '\\0' x; echo; echo end"
+    ]);
+    let hook = json!({ "command": "sh", "args": args });
+    cli.start_and_wait(with_hook(work("a", []), hook));
+    let output = text(&outcome(&cli, "a")["output"]);
+    assert_eq!(output.len(), 4096);
+    assert!(output.ends_with("xxx\nend\n"));
+}
+
+#[test]
+fn the_follower_is_not_kept_waiting() {
+    let cli = Cli::new();
+    let go = cli.file("go");
+    let hook = json!({ "command": crate::harness::fixture(), "args": ["wait-file", go] });
+    cli.start(with_hook(work("a", ["print", "out"]), hook));
+    let frames = cli
+        .run("events")
+        .payload(json!("a"))
+        .flags(["--follow"])
+        .frames();
+    assert_eq!(frames.last().unwrap()["type"], "task.exited");
+    assert_eq!(cli.wait("a")["status"], "exited");
+    let supervisor = cli.supervisor("a");
+    // It closed its ear to the output when the hook did, and sleeps.
+    let args = json!([
+        "-c",
+        "exec >&- 2>&-; until [ -e \"$1\" ]; do sleep 0.05; done",
+        "hook",
+        go
+    ]);
+    let deaf = json!({ "command": "sh", "args": args });
+    cli.start_and_wait(with_hook(work("b", []), deaf));
+    let other = cli.supervisor("b");
+    eventually(|| crate::processes::is_asleep(other), "it sleeps");
+    let before = times_slept(other);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(times_slept(other) <= before + 2);
+    cli.touch("go");
+    eventually(|| crate::processes::has_ended(supervisor), "it has left");
+    assert_eq!(outcomes(&cli, "a").len(), 1);
+}
+
+#[test]
+fn it_is_run_by_whoever_takes_over_from_a_lost_supervisor() {
+    let cli = Cli::new();
+    for (id, verb, payload) in [
+        ("stop", "stop", json!({ "id": "stop" })),
+        ("remove", "remove", json!({ "id": "remove" })),
+        ("recover", "recover", json!({})),
+    ] {
+        let task = cli.start(with_hook(work(id, ["hang"]), keeper(&cli, id)));
+        cli.lose_supervisor(id);
+        send(pid_of(&task), Signal::SIGKILL);
+        let lost = cli.wait(id);
+        assert_eq!(lost["reason"], "supervisor_lost");
+        // Readers run nothing.
+        assert!(!std::path::Path::new(&cli.file(id)).exists());
+        cli.run(verb).payload(payload).ok();
+        assert_eq!(told(&cli, id)["task"]["reason"], "supervisor_lost");
+    }
+    assert_eq!(outcomes(&cli, "stop").len(), 1);
+    cli.run("status")
+        .payload(json!("remove"))
+        .err("TaskNotFound");
+}
+
+#[test]
+fn one_that_was_begun_is_not_run_again() {
+    let cli = Cli::new();
+    let begun = cli.file("begun");
+    let hook = json!({ "command": "sh", "args": ["-c", "echo x >> \"$1\"; exec sleep 600", "hook", begun] });
+    cli.start_and_wait(with_hook(work("a", []), hook));
+    eventually(|| std::path::Path::new(&begun).exists(), "it has begun");
+    let supervisor = cli.supervisor("a");
+    send(supervisor, Signal::SIGKILL);
+    eventually(|| crate::processes::has_ended(supervisor), "it is lost");
+    cli.stop("a");
+    cli.run("recover").ok();
+    assert_eq!(std::fs::read_to_string(&begun).unwrap(), "x\n");
+    // It was nobody's process any more.
+    for pid in cli.commands() {
+        send(pid, Signal::SIGKILL);
+    }
+}
+
+#[test]
+fn the_session_that_wants_to_hear_of_an_end_is_named_in_it() {
+    let cli = Cli::new();
+    let of = |id, notify: bool| {
+        with(
+            script(id, "exit 1"),
+            json!({ "parent_session_id": "s1", "notify_on_exit": notify }),
+        )
+    };
+    cli.start_and_wait(of("told", true));
+    cli.start_and_wait(of("quiet", false));
+    let answer = cli
+        .run("events")
+        .payload(json!({ "parent_session_id": "s1" }))
+        .ok();
+    let frames = answer["frames"].as_array().unwrap();
+    let ends: Vec<_> = frames
+        .iter()
+        .filter(|frame| frame["type"] == "task.exited")
+        .map(|frame| json!([frame["task_id"], frame["data"].get("notify_session")]))
+        .collect();
+    assert_eq!(ends.len(), 2);
+    assert!(ends.contains(&json!(["told", "s1"])) && ends.contains(&json!(["quiet", null])));
+}
+
+#[test]
+fn a_bad_one_is_refused_before_anything_is_touched() {
+    let cli = Cli::new();
+    for hook in [
+        json!({ "command": "" }),
+        json!({ "args": [] }),
+        json!({ "command": "a\0b" }),
+        json!("x"),
+    ] {
+        let payload = with_hook(work("a", ["hang"]), hook);
+        cli.run("start").payload(payload).err("CommandInputError");
+    }
+    cli.run("status").payload(json!("a")).err("TaskNotFound");
+}
