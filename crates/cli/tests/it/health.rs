@@ -58,6 +58,10 @@ impl Server {
         self.asked.lock().expect("nobody panics").clone()
     }
 
+    fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     fn await_asked(&self, times: usize) {
         eventually(|| self.asked().len() >= times, "it is asked");
     }
@@ -589,10 +593,7 @@ fn a_probe_does_not_outlive_a_supervisor_that_is_killed() {
     cli.start(hang("a", probe));
     wait_until_ready(&cli, "a");
     server.answers(0);
-    eventually(
-        || server.held.load(Ordering::Relaxed) == 1,
-        "one gets no answer",
-    );
+    eventually(|| server.held() == 1, "one gets no answer");
     assert_eq!(probes(&cli).len(), 1);
     cli.lose_supervisor("a");
     eventually(|| probes(&cli).is_empty(), "the probe ends");
@@ -619,4 +620,80 @@ fn who_waits_is_told_of_the_end_of_a_task_whose_supervisor_is_lost() {
     processes::send(pid, nix::sys::signal::Signal::SIGKILL);
     let error = call.finish().err("TaskNotRunning");
     assert_eq!(error["details"]["task"]["reason"], "supervisor_lost");
+}
+
+#[test]
+fn a_paused_task_is_not_asked() {
+    let cli = Cli::new();
+    let server = Server::new("127.0.0.1", 200);
+    let probe = with(server.probe(1), json!({ "timeout_ms": 600_000 }));
+    cli.start(hang("a", probe));
+    wait_until_ready(&cli, "a");
+    server.answers(0);
+    eventually(|| server.held() == 1, "one gets no answer");
+    cli.run("pause").text("a").ok();
+    // The one that waits is dropped, and none follows.
+    eventually(|| probes(&cli).is_empty(), "the probe ends");
+    let asked = server.asked().len();
+    for _ in 0..10 {
+        assert_eq!(cli.task("a")["health"], "healthy");
+    }
+    assert_eq!(server.asked().len(), asked);
+    server.answers(200);
+    cli.run("resume").text("a").ok();
+    server.await_asked(asked + 2);
+    assert_eq!(words(&changes(&cli, "a")), ["healthy"]);
+    cli.stop("a");
+    cli.assert_no_processes();
+}
+
+#[test]
+fn a_new_supervisor_goes_on_asking() {
+    let cli = Cli::new();
+    let server = Server::new("127.0.0.1", 200);
+    let probe = with(server.probe(5), json!({ "failure_threshold": 2 }));
+    cli.start(hang("a", probe));
+    wait_until_ready(&cli, "a");
+    let go = cli.file("go");
+    let start = work(
+        "b",
+        ["print", "up", "wait-file", &go, "print", "done", "hang"],
+    );
+    let log = json!({ "type": "log", "pattern": "^up$" });
+    cli.start(with(
+        start.clone(),
+        json!({ "id": "c", "health": { "type": "log", "pattern": "done" } }),
+    ));
+    cli.start(with(start, json!({ "health": log })));
+    wait_until_ready(&cli, "b");
+    for id in ["a", "b", "c"] {
+        cli.lose_supervisor(id);
+    }
+    cli.touch("go");
+    cli.await_line("c", "done");
+    server.answers(500);
+    cli.run("recover").ok();
+    // A line from the time without a supervisor counts, and one that has matched is not looked for.
+    wait_until_ready(&cli, "c");
+    assert_eq!(words(&changes(&cli, "b")), ["healthy"]);
+    eventually(|| cli.task("a")["health"] == "unhealthy", "it is unhealthy");
+    assert_eq!(words(&changes(&cli, "a")), ["healthy", "unhealthy"]);
+    for id in ["a", "b", "c"] {
+        assert_eq!(cli.stop(id)["status"], "killed");
+    }
+    cli.assert_no_processes();
+}
+
+#[test]
+fn what_runs_after_a_healthy_task_begins_when_it_is() {
+    let cli = Cli::new();
+    let server = Server::new("127.0.0.1", 503);
+    cli.start(hang("a", server.probe(5)));
+    let after = json!({ "after": { "ids": ["a"], "on": "ready" } });
+    cli.start(with(work("b", ["exit", "0"]), after));
+    server.await_asked(3);
+    assert_eq!(cli.task("b")["status"], "queued");
+    server.answers(200);
+    assert_eq!(end_of(&cli.wait("b")), json!(["exited", 0, null, null]));
+    cli.stop("a");
 }

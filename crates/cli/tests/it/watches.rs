@@ -178,16 +178,29 @@ fn long_lines_are_cut_and_many_are_searched() {
 #[test]
 fn who_takes_over_a_lost_task_tells_nothing_twice() {
     let cli = Cli::new();
-    cli.start(with(
-        work("a", ["print", "error", "hang"]),
-        watch("e", "error", 0),
-    ));
+    let go = cli.file("go");
+    let start = work(
+        "a",
+        [
+            "print",
+            "error 1",
+            "wait-file",
+            &go,
+            "print",
+            "error 2",
+            "hang",
+        ],
+    );
+    cli.start(with(start, watch("e", "error", 0)));
     eventually(|| told(&cli, "a").len() == 1, "the line is told");
     cli.lose_supervisor("a");
+    cli.run("recover").ok();
+    cli.touch("go");
+    eventually(|| told(&cli, "a").len() == 2, "the next line is told");
+    assert_eq!(told(&cli, "a")[1], json!(["e", "error 2", "stdout", 0]));
     cli.stop("a");
-    assert_eq!(told(&cli, "a").len(), 1);
     cli.run("restart").text("a").ok();
-    eventually(|| told(&cli, "a").len() == 2, "the next run is watched");
+    eventually(|| told(&cli, "a").len() == 4, "the next run is watched");
     cli.stop("a");
 }
 

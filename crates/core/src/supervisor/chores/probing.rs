@@ -74,10 +74,11 @@ impl Chores<'_> {
         }
     }
 
-    /// A line that its log probe waits for has been written.
+    /// A line that its log probe waits for has been written, perhaps before probing has begun.
     pub(super) fn found_ready(&mut self) {
-        if let Some(probe) = self.ledger.record.spec.health.clone() {
-            self.judge(&probe, Ok(()));
+        match self.ledger.record.spec.health.clone() {
+            Some(probe) if self.probing.is_some() => self.judge(&probe, Ok(())),
+            _ => self.ledger.set_health(Health::Healthy, None),
         }
     }
 
