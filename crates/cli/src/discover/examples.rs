@@ -25,7 +25,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 37] = files![
+const FILES: [(&str, &str); 40] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -34,6 +34,8 @@ const FILES: [(&str, &str); 37] = files![
     "start-restart",
     "start-open-stdin",
     "start-pty",
+    "start-with-health",
+    "start-watch",
     "start-limits",
     "start-queued",
     "start-stack",
@@ -43,6 +45,7 @@ const FILES: [(&str, &str); 37] = files![
     "wait-one",
     "wait-any",
     "wait-until-line",
+    "wait-until-ready",
     "stop-one",
     "stop-by-tag",
     "restart-one",

@@ -509,6 +509,20 @@ enum Facts {
         grace_ms: u64,
         reason: Reason,
     },
+    #[serde(rename = "task.health")]
+    Health {
+        health: Health,
+        #[serde(deserialize_with = "nullable")]
+        problem: Option<String>,
+    },
+    #[serde(rename = "task.log_matched")]
+    LogMatched {
+        name: String,
+        line: String,
+        stream: String,
+        suppressed: u64,
+        skipped_bytes: Option<u64>,
+    },
     #[serde(rename = "task.restarting")]
     Restarting {
         run: u32,
@@ -815,11 +829,17 @@ fn frames_of_every_type() {
         nix::sys::signal::Signal::SIGKILL,
     );
     cli.start_and_wait(work("ended", ["exit", "3"]));
+    let told = json!({
+        "health": { "type": "log", "pattern": "one" },
+        "watch": [{ "name": "ones", "pattern": "one" }],
+    });
+    cli.start_and_wait(with(work("told", ["print", "one"]), told));
     let mut lines = Vec::new();
     for (verb, id) in [
         ("events", "a"),
         ("events", "lost"),
         ("events", "ended"),
+        ("events", "told"),
         ("logs", "a"),
     ] {
         lines.extend(cli.run(verb).text(id).flags(["--stream"]).output().stdout);
@@ -834,7 +854,7 @@ fn frames_of_every_type() {
         serde_json::from_value::<Facts>(facts).unwrap_or_else(|error| panic!("{error}: {line}"));
         kinds.insert(frame.r#type);
     }
-    assert_eq!(kinds.len(), 10, "{kinds:?}");
+    assert_eq!(kinds.len(), 12, "{kinds:?}");
 }
 
 #[test]

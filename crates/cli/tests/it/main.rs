@@ -32,6 +32,8 @@ mod events;
 mod follow_many;
 // When lines were written, how much of them is kept, and what that costs: nothing while silent.
 mod growth;
+// Probes, and waiting until a task is ready.
+mod health;
 // Good and bad places for the tasks, and who may read them.
 mod home;
 // What a command reads, and what is sent to it.
@@ -85,3 +87,5 @@ mod until_log;
 mod views;
 // Blocking until tasks have ended.
 mod wait;
+// Being told of lines.
+mod watches;

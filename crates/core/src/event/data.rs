@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::StreamName;
 use crate::task::{
     FailReason, Health, KillReason, MainExit, Reason, Recipient, SignalNumber, StopSettings,
     TaskSpec, TaskState,
@@ -77,8 +78,13 @@ pub enum EventData {
         name: String,
         /// The line, cut where it is long.
         line: String,
+        /// Where it was written to.
+        stream: StreamName,
         /// How many lines have matched since the last event, without one of their own.
         suppressed: u64,
+        /// Bytes that were not searched since the last event: they came too fast, or were freed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        skipped_bytes: u64,
     },
     /// Its hook has ended, or could not be run.
     #[serde(rename = "task.on_exit")]
@@ -133,6 +139,11 @@ pub enum EventData {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         notify_session: Option<String>,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl EventData {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{EventData, JournalEntry};
@@ -86,6 +86,16 @@ impl fmt::Debug for StreamName {
 impl Serialize for StreamName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for StreamName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<'de, str>::deserialize(deserializer)?;
+        [Self::STDOUT, Self::STDERR]
+            .into_iter()
+            .find(|stream| stream.as_str() == name)
+            .ok_or_else(|| serde::de::Error::custom(format!("`{name}` is no stream")))
     }
 }
 

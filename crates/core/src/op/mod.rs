@@ -1,6 +1,7 @@
 //! One verb per file: lock what must be locked, act, observe, answer.
 
 mod await_line;
+mod await_ready;
 mod batch;
 mod claim;
 mod doctor;

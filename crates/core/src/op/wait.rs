@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use serde_json::{Map, json};
 
 use super::await_line::wait_for_line;
+use super::await_ready::wait_until_ready;
 use super::list::selected;
 use super::logs::last_lines;
 use crate::client::{Client, find, not_found};
@@ -34,17 +35,17 @@ use crate::wait::poll_timeout;
 /// two steps, and when there are no descriptors left to watch with.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Waits until tasks, all or any of them, have ended or written a line.
+/// Waits until tasks, all or any of them, have ended, are ready, or have written a line.
 ///
 /// # Errors
-/// [`Error::TaskNotRunning`] when a task ends without the line that is waited for;
+/// [`Error::TaskNotRunning`] when a task ends before it is ready, or without the line;
 /// [`Error::TaskNotFound`], also for a filter that matches nothing; [`Error::TaskWaitTimedOut`]
 /// past the deadline, with the tasks as they are.
 pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitAnswer> {
     let selection = request.selection()?;
     let pattern = match &request.until {
         Until::Log(text) => Some(Pattern::compile("until.log", text)?),
-        Until::Terminal => None,
+        Until::Terminal | Until::Ready => None,
     };
     let single = matches!(selection, Selection::One(_));
     let mut ids = selected(client, &selection)?;
@@ -56,6 +57,9 @@ pub fn wait(client: &Client, request: &Wait, deadline: Deadline) -> Result<WaitA
     let home = client.home_of(&first)?;
     if let Some(pattern) = &pattern {
         return wait_for_line(&home, request, &ids, single, pattern, deadline);
+    }
+    if request.until == Until::Ready {
+        return wait_until_ready(&home, &ids, single, request.mode, deadline);
     }
     if single {
         return wait_for_one(&home, &first, deadline);

@@ -29,6 +29,13 @@ pub(crate) fn reap_waiting() -> Reaped {
     reap_with(0)
 }
 
+/// Takes in this child, if it has ended.
+pub(crate) fn reap_child(pid: i32) {
+    let mut status = 0;
+    // SAFETY: the kernel writes one integer.
+    unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) };
+}
+
 fn reap_with(options: libc::c_int) -> Reaped {
     loop {
         let mut status = 0;

@@ -4,6 +4,8 @@
 //! A wrong id here would take the user's session down, so ids of 1 and less are refused.
 
 use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use super::{is_alive, os};
 use crate::task::{ProcessIdentity, SignalNumber};
@@ -39,6 +41,14 @@ pub(crate) fn send_while(
         Ok(true) => Sent::Delivered,
         Ok(false) | Err(Errno::ESRCH) => Sent::Gone,
         Err(errno) => Sent::Refused(errno),
+    }
+}
+
+/// SIGKILL to a group of processes whose leader is a child of ours that has not been reaped: until
+/// then the number is nobody else's.
+pub(crate) fn kill_group(leader: i32) {
+    if leader > 1 {
+        let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL);
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::invalid;
 use crate::error::{Error, Result};
 use crate::log::Pattern;
-use crate::task::{HealthProbe, Probe};
+use crate::task::{HealthProbe, HttpUrl, Probe};
 
 /// How to find out whether a task does what it is for, and how often.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -132,13 +132,11 @@ impl HealthAsked {
 
     fn url(&self) -> Result<String> {
         let url = self.text("url", self.url.as_ref())?;
-        let problem = match url.split_once("://") {
-            Some(("https", _)) => "a probe speaks plain http only",
-            Some(("http", rest)) if !rest.is_empty() && !rest.starts_with('/') => return Ok(url),
-            _ => "it is not the URL of an http server",
-        };
         let hint = "Give http://HOST[:PORT][/PATH], or a probe of another type.";
-        Err(invalid("health.url", problem, hint))
+        match HttpUrl::parse(&url) {
+            Ok(_) => Ok(url),
+            Err(problem) => Err(invalid("health.url", problem, hint)),
+        }
     }
 
     fn expected_status(&self) -> Result<Option<u16>> {

@@ -11,7 +11,7 @@ use super::{Request, Selection, invalid};
 use crate::error::Result;
 use crate::task::TaskId;
 
-/// Wait until one task or several have ended.
+/// Wait until one task or several have ended, are ready, or have written a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "WaitRequest")]
@@ -57,6 +57,8 @@ pub enum Until {
     /// It has ended.
     #[default]
     Terminal,
+    /// Its health probe has succeeded; without a probe, it runs.
+    Ready,
     /// A line of its log matches this regular expression (syntax of the Rust `regex` crate).
     Log(String),
 }
@@ -87,7 +89,7 @@ impl Request for Wait {
         let selection = self.selection()?;
         let (cursor, cursors) = (self.cursor.as_ref(), self.cursors.as_ref());
         check_cursors(&selection, cursor, cursors)?;
-        if self.until == Until::Terminal && (cursor.is_some() || cursors.is_some()) {
+        if !matches!(self.until, Until::Log(_)) && (cursor.is_some() || cursors.is_some()) {
             return Err(invalid(
                 "cursor",
                 "it says where a search begins, and nothing is searched",

@@ -64,6 +64,7 @@ pub(crate) use hook::hook_claim;
 pub(crate) use input::{InputLock, forget_text, keep_text, open_text, settle_text};
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
+pub(crate) use observed::Readiness;
 pub(crate) use queue::{Line, Presence, Ticket};
 pub(crate) use remove::{remove_task, size_on_disk, sweep_trash, sweep_unfinished};
 pub(crate) use task_dir::{TaskDir, encode_record, file};

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::task::{FailReason, Generation, Reason, Task, TaskId, TaskRecord, TaskStatus};
+use crate::task::{
+    FailReason, Generation, Health, Reason, Task, TaskId, TaskRecord, TaskState, TaskStatus,
+};
 
 /// Who looks after a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,17 @@ pub enum Condition {
     Lost,
     /// It cannot be said: the record is unreadable.
     Unreadable,
+}
+
+/// Whether a task does what it was started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Its health probe has succeeded; without a probe, it runs.
+    Ready,
+    /// Not now.
+    NotYet,
+    /// It has ended.
+    Over,
 }
 
 /// A task as it was found.
@@ -83,6 +96,22 @@ impl Observed {
         match &self.record {
             Ok(record) => record.facts.state.status(),
             Err(_) => TaskStatus::Failed,
+        }
+    }
+
+    /// Whether the task does what it was started for. Of one whose supervisor is lost, the last word
+    /// on record counts.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let record = match &self.record {
+            Ok(record) if !record.facts.state.status().is_terminal() => record,
+            _ => return Readiness::Over,
+        };
+        match (&record.facts.state, &record.spec.health) {
+            (TaskState::Running { .. }, None) => Readiness::Ready,
+            (TaskState::Running { health, .. }, Some(_)) if *health == Health::Healthy => {
+                Readiness::Ready
+            }
+            _ => Readiness::NotYet,
         }
     }
 

@@ -3,6 +3,8 @@
 mod begin;
 mod heard;
 mod hooking;
+mod probing;
+mod searching;
 mod turn;
 mod wishes;
 
@@ -20,6 +22,8 @@ use super::limits::RunLimits;
 use super::machine::{Action, Event, Settings, State, step};
 use super::owner::OwnerWatch;
 use super::policy::Retries;
+use super::probe::Probing;
+use super::scan::Scan;
 use super::signals::{Concern, Heard, Listen, Signals};
 use super::tree::Tree;
 use super::turn::Turn;
@@ -55,6 +59,8 @@ pub(crate) struct Chores<'a> {
     owner: Option<OwnerWatch>,
     /// Tells of the end of a main process that is not our child.
     main_watch: Option<OwnedFd>,
+    probing: Option<Probing>,
+    scan: Option<Scan>,
     /// What the first run waits for, and then the place that it has; `None` for most tasks.
     turn: Option<Turn>,
     /// Why the turn will never come.
@@ -112,6 +118,7 @@ impl Chores<'_> {
     }
 
     fn perform(&mut self, action: Action, cleared: bool) {
+        self.search_the_rest_before(action);
         match action {
             Action::RecordLingering(exit) => self.ledger.lingering(exit),
             Action::RecordEnd(exit) => self.ledger.ended(exit, cleared),
@@ -180,6 +187,8 @@ impl Chores<'_> {
                 self.main = Some(main);
                 self.limits = RunLimits::of(&self.ledger.record.spec);
                 self.ledger.with_growth(Growth::begin);
+                self.begin_searching();
+                self.begin_probing();
                 release_unused_stack();
             }
             Err(_) => self.happen(Event::NotExecuted),
@@ -188,6 +197,7 @@ impl Chores<'_> {
 
     /// Looks after the run until the machine says that nothing is left to do.
     pub(crate) fn see_through(&mut self) -> std::io::Result<()> {
+        self.begin_searching();
         // What was heard of children before now has been forgotten with the rest.
         self.attend_to(&Heard {
             child: true,
@@ -196,6 +206,7 @@ impl Chores<'_> {
         });
         if self.state != State::Ended {
             self.ledger.with_growth(Growth::begin);
+            self.begin_probing();
         }
         release_unused_stack();
         while self.state != State::Ended {
@@ -216,7 +227,9 @@ impl Chores<'_> {
             // What is written has no part in how the task fares: the machine is not told.
             self.ledger
                 .with_growth(|growth, dir| growth.attend(dir, written));
+            self.search_logs();
         }
+        self.part_with_probe();
         self.ledger.close_input();
         self.ledger.with_growth(Growth::finish);
         Ok(())
@@ -238,6 +251,9 @@ impl Chores<'_> {
         let grows = grows.map_or(Deadline::NEVER, Growth::due);
         let own = self.grace.sooner(self.next_run).sooner(self.limits.due());
         let owner = self.owner.as_ref().map_or(Deadline::NEVER, OwnerWatch::due);
+        let probe = self.probing.as_ref().map_or(Deadline::NEVER, Probing::due);
+        let scan = self.scan.as_ref().map_or(Deadline::NEVER, Scan::due);
+        let own = own.sooner(probe).sooner(scan);
         let turn = self.turn.as_ref().map_or(Deadline::NEVER, Turn::due);
         let hook = self.hook.as_ref().map_or(Deadline::NEVER, RunningHook::due);
         own.sooner(hook)

@@ -110,6 +110,23 @@ impl Command<'_> {
         spawn(command, args, &environment, &workdir, standard, None)
     }
 
+    /// Executes a health probe, whose outcome is all that anybody wants of it. What it leaves behind
+    /// is of the task.
+    pub(crate) fn execute_probe(
+        &self,
+        command: &str,
+        args: &[String],
+        null: BorrowedFd<'_>,
+    ) -> Result<ProcessIdentity, SpawnFailure> {
+        let workdir = self.open_workdir()?;
+        let environment = self.environment()?;
+        let standard = Standard {
+            descriptors: &[(null, 0), (null, 1), (null, 2)],
+            is_terminal: false,
+        };
+        spawn(command, args, &environment, &workdir, standard, None)
+    }
+
     /// What is inherited, then the env file, then `env`, then what is ours.
     fn environment(&self) -> Result<Environment, SpawnFailure> {
         let mut environment = Environment::new();

@@ -6,20 +6,26 @@ use std::path::Path;
 use super::detach::{HandedOver, detach, leave_note};
 use super::handshake::{Answer, SpawnFailure, tell};
 use super::launch::errno_of;
+use super::probe::ask;
 use super::run::Supervisor;
-use super::{ENTRY, Errand};
+use super::{ENTRY, Errand, PROBE};
 use crate::error::SpawnStep;
 use crate::process::{Arena, Arguments};
 
-/// Makes this process a supervisor, if that is what it was executed for; it then never returns.
+/// Makes this process a supervisor, or a health probe of one, if that is what it was executed for;
+/// it then never returns.
 ///
 /// Every program that embeds this crate and starts tasks with [`super::Program::Current`] calls
 /// it first thing in `main`, before threads, allocations or arguments of its own.
 pub fn take_over() {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().as_deref() == Some(OsStr::new(ENTRY)) {
+    let first = arguments.next();
+    if first.as_deref() == Some(OsStr::new(ENTRY)) {
         let (folder, errand) = (arguments.next(), arguments.next());
         become_supervisor(folder.as_deref(), errand.as_deref());
+    }
+    if first.as_deref() == Some(OsStr::new(PROBE)) {
+        std::process::exit(ask());
     }
 }
 
@@ -27,6 +33,9 @@ pub fn take_over() {
 pub fn take_over_with(arguments: Arguments<'_>) {
     if arguments.get(1) == Some(OsStr::new(ENTRY)) {
         become_supervisor(arguments.get(2), arguments.get(3));
+    }
+    if arguments.get(1) == Some(OsStr::new(PROBE)) {
+        std::process::exit(ask());
     }
 }
 

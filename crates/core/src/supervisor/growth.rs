@@ -99,6 +99,16 @@ impl Growth {
         &self.logs.main
     }
 
+    /// How long they were when they were last looked at.
+    pub(crate) fn seen(&self) -> Lengths {
+        self.seen
+    }
+
+    /// How long they were before the run.
+    pub(crate) fn before(&self) -> Lengths {
+        self.before
+    }
+
     /// Begins to look after them.
     pub(crate) fn begin(&mut self, dir: &TaskDir) {
         self.watch = FolderWatch::open(&self.logs);

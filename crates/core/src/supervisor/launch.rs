@@ -33,7 +33,7 @@ pub enum Program {
 }
 
 impl Program {
-    fn path(&self) -> io::Result<PathBuf> {
+    pub(super) fn path(&self) -> io::Result<PathBuf> {
         match self {
             Self::File(path) => Ok(path.clone()),
             Self::Current if cfg!(target_os = "linux") => Ok(PathBuf::from("/proc/self/exe")),
@@ -272,7 +272,7 @@ fn high_copy(fd: BorrowedFd<'_>) -> std::result::Result<OwnedFd, Errno> {
 }
 
 /// The caller's environment without what an outer task put there.
-fn inherited_environment() -> std::result::Result<Vec<CString>, Errno> {
+pub(super) fn inherited_environment() -> std::result::Result<Vec<CString>, Errno> {
     std::env::vars_os()
         .filter(|(name, _)| !name.as_bytes().starts_with(VARIABLE_PREFIX.as_bytes()))
         .map(|(name, value)| {
@@ -284,7 +284,7 @@ fn inherited_environment() -> std::result::Result<Vec<CString>, Errno> {
         .collect()
 }
 
-fn text(bytes: &[u8]) -> std::result::Result<CString, Errno> {
+pub(super) fn text(bytes: &[u8]) -> std::result::Result<CString, Errno> {
     CString::new(bytes).map_err(|_| Errno::EINVAL)
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Ledger {
     pub growth: Option<Growth>,
     /// What can be sent to it; set likewise.
     pub input: Option<Input>,
+    /// What the last probe of the present run found wrong.
+    pub last_problem: Option<String>,
     /// The group of the present run; only a task with limits has one.
     pub leaf: Option<Leaf>,
     journal: Journal,
@@ -51,6 +53,7 @@ impl Ledger {
             record,
             growth: None,
             input: None,
+            last_problem: None,
             leaf: None,
             journal,
             end: None,
@@ -152,6 +155,31 @@ impl Ledger {
     /// The hook has ended, or could not be run.
     pub(crate) fn hook_ended(&mut self, outcome: EventData) {
         self.note(outcome);
+    }
+
+    /// How the task fares, as far as is on record.
+    pub(crate) fn health(&self) -> Health {
+        match self.record.facts.state {
+            TaskState::Running { health, .. } => health,
+            _ => Health::None,
+        }
+    }
+
+    /// Its probe says something else than before.
+    pub(crate) fn set_health(&mut self, now: Health, problem: Option<String>) {
+        if let TaskState::Running { health, .. } = &mut self.record.facts.state {
+            *health = now;
+            self.note(EventData::Health {
+                health: now,
+                problem,
+            });
+            let _ = self.rewrite();
+        }
+    }
+
+    /// A line matched a watch.
+    pub(crate) fn log_matched(&mut self, event: EventData) {
+        self.note(event);
     }
 
     /// A signal was sent on someone's behalf.

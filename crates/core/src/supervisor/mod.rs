@@ -9,7 +9,9 @@
 //!     │                                 machine.rs   what follows?  (pure)
 //!     │                                 chores.rs    do it: execute.rs, tree.rs, ledger.rs
 //!     │                                 growth.rs    and beside it: when the logs grow,
-//!     │                                 input.rs     and what is sent to the command
+//!     │                                 input.rs     what is sent to the command,
+//!     │                                 scan.rs      what is in them,
+//!     │                                 probe.rs     how the task fares
 //!     ◀───────── handshake.rs ──────────┘
 //! ```
 
@@ -34,7 +36,9 @@ mod log_file;
 mod machine;
 mod owner;
 mod policy;
+mod probe;
 mod run;
+mod scan;
 mod signals;
 mod succession;
 mod terminal;
@@ -121,3 +125,5 @@ pub(crate) mod descriptor {
 
 /// The first argument that makes this program a supervisor.
 pub(crate) const ENTRY: &str = "__supervise";
+/// The first argument that makes this program a health probe of the task in whose folder it is.
+pub(crate) const PROBE: &str = "__probe";

@@ -7,20 +7,29 @@
 //! within this one is a task of its own.
 
 mod others;
+mod walk;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 pub(crate) use others::is_supervisor;
 
-use self::others::is_of_another_task;
+use self::walk::Walk;
 use super::cgroup::Leaf;
 use crate::process;
 use crate::task::{ProcessIdentity, RunToken, SignalNumber};
 
-/// How the processes of a run are found.
+/// The processes of a run.
 #[derive(Debug)]
-pub(crate) enum Tree {
+pub(crate) struct Tree {
+    origin: Origin,
+    /// A child of ours that is none of them: a health probe.
+    probe: Option<i32>,
+}
+
+/// How they are found.
+#[derive(Debug)]
+enum Origin {
     /// We executed the command.
     Own {
         main: ProcessIdentity,
@@ -40,11 +49,11 @@ pub(crate) enum Tree {
 
 impl Tree {
     pub(crate) fn own(main: ProcessIdentity, token: &RunToken) -> Self {
-        Self::Own {
+        Self::of(Origin::Own {
             main,
             token: token.clone(),
             judged: RefCell::default(),
-        }
+        })
     }
 
     /// `leaf`: the group of the run, if it has one.
@@ -53,33 +62,46 @@ impl Tree {
         token: &RunToken,
         leaf: Option<Leaf>,
     ) -> Self {
-        Self::Foreign {
+        Self::of(Origin::Foreign {
             variable: super::run_variable(token),
             known: RefCell::new(main.into_iter().collect()),
             leaf,
-        }
+        })
+    }
+
+    fn of(origin: Origin) -> Self {
+        let probe = None;
+        Self { origin, probe }
+    }
+
+    /// Which child of ours, with what it has started, is not to be taken for a process of the run.
+    pub(crate) fn leave_out(&mut self, probe: Option<i32>) {
+        self.probe = probe;
     }
 
     /// Whether its processes are not our descendants.
     pub(crate) fn is_foreign(&self) -> bool {
-        matches!(self, Self::Foreign { .. })
+        matches!(self.origin, Origin::Foreign { .. })
     }
 
     /// Whether the kernel tells us when the last process of it has gone.
     pub(crate) fn is_told_by_kernel(&self) -> bool {
-        matches!(self, Self::Own { .. }) && process::PROMPT_TREE_EXIT
+        matches!(self.origin, Origin::Own { .. }) && process::PROMPT_TREE_EXIT
     }
 
     /// The pids of the processes, ended ones that nobody has reaped included.
     pub(crate) fn pids(&self) -> Vec<i32> {
         let mut walk = Walk::default();
-        match self {
-            Self::Own {
+        if let Some(probe) = self.probe {
+            walk.pass_over(probe);
+        }
+        match &self.origin {
+            Origin::Own {
                 main,
                 token,
                 judged,
             } => walk.add_below(own_pid(), Some(main.pid), token, &mut judged.borrow_mut()),
-            Self::Foreign {
+            Origin::Foreign {
                 variable,
                 known,
                 leaf,
@@ -186,64 +208,9 @@ pub(crate) fn pids_marked(main: Option<ProcessIdentity>, token: &RunToken) -> Ve
     Tree::foreign(main, token, None).pids()
 }
 
-/// Collects processes and what they descend to.
-#[derive(Default)]
-struct Walk {
-    found: Vec<i32>,
-    seen: BTreeSet<i32>,
-}
-
-impl Walk {
-    /// Adds what this supervisor has executed and inherited. `judged`: which of its children were
-    /// found to be of this run before.
-    fn add_below(
-        &mut self,
-        supervisor: i32,
-        main: Option<i32>,
-        token: &RunToken,
-        judged: &mut BTreeSet<i32>,
-    ) {
-        let children: BTreeSet<i32> = process::children(supervisor).into_iter().collect();
-        // Who has gone is forgotten: the pid may be somebody else's next time.
-        judged.retain(|pid| children.contains(pid));
-        for pid in children {
-            if Some(pid) == main || judged.contains(&pid) || !is_of_another_task(pid, token) {
-                judged.insert(pid);
-                self.add(pid);
-            }
-        }
-        if !process::PROMPT_TREE_EXIT
-            && let Some(main) = main
-        {
-            // No subreaper: what was orphaned is known by the session, which is the main process's
-            // own as long as it does not make another.
-            self.add_session(main);
-        }
-    }
-
-    fn add(&mut self, pid: i32) {
-        if self.seen.insert(pid) && !is_supervisor(pid) {
-            self.found.push(pid);
-            self.descend_from(pid);
-        }
-    }
-
-    fn descend_from(&mut self, root: i32) {
-        // A list instead of recursion: a chain of processes may be longer than our stack.
-        let mut waiting = process::children(root);
-        while let Some(pid) = waiting.pop() {
-            if self.seen.insert(pid) && !is_supervisor(pid) {
-                self.found.push(pid);
-                waiting.extend(process::children(pid));
-            }
-        }
-    }
-
-    fn add_session(&mut self, session: i32) {
-        for pid in process::all_pids() {
-            if process::parent_and_session(pid).is_some_and(|(_, of)| of == session) {
-                self.add(pid);
-            }
-        }
-    }
+/// A process and what it has started.
+pub(super) fn pids_of(root: i32) -> Vec<i32> {
+    let mut walk = Walk::default();
+    walk.add(root);
+    walk.found
 }

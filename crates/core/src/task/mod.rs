@@ -2,6 +2,7 @@
 //! questions a status answers ([`TaskStatus`]), and the [`Task`] that answers show.
 
 mod extras;
+mod http_url;
 mod id;
 mod record;
 mod restart;
@@ -22,3 +23,5 @@ pub use signal::{Recipient, SignalNumber};
 pub use spec::{EnvVars, Leftovers, Limits, Program, Stderr, StopSettings, TaskSpec};
 pub use status::{FailReason, Health, KillReason, Reason, TaskStatus};
 pub use view::{OwnerPid, Resources, Task};
+
+pub(crate) use http_url::HttpUrl;

@@ -157,6 +157,8 @@ impl<'a> Chores<'a> {
             next_run: Deadline::NEVER,
             owner: None,
             main_watch: None,
+            probing: None,
+            scan: None,
             turn: None,
             never: String::new(),
             hook: None,

@@ -49,6 +49,7 @@ impl Chores<'_> {
             self.happen(Event::Limit(Reason::Killed(reason)));
         }
         self.look_at_owner(heard);
+        self.look_after_health();
         self.look_at_turn(heard);
         self.look_at_hook();
         if self.next_run.has_passed() {
@@ -87,7 +88,10 @@ impl Chores<'_> {
                 Reaped::Ended { pid, exit } if Some(pid) == self.main.map(|main| main.pid) => {
                     main = Some(exit);
                 }
-                Reaped::Ended { pid, exit } => self.other_child_ended(pid, exit),
+                Reaped::Ended { pid, exit } => {
+                    self.take_in_probe(pid, exit);
+                    self.other_child_ended(pid, exit);
+                }
                 Reaped::StillAlive => return (main, false),
                 // That says all only where every process of the run becomes our child.
                 Reaped::NoChild => return (main, self.tree.is_told_by_kernel()),

@@ -62,6 +62,7 @@ impl Chores<'_> {
         self.tree.signal(&[SignalNumber::STOP]);
         if self.ledger.set_paused(true) {
             self.limits.pause();
+            self.pause_probing();
         }
     }
 
@@ -69,6 +70,7 @@ impl Chores<'_> {
         self.tree.signal(&[SignalNumber::CONT]);
         if self.ledger.set_paused(false) {
             self.limits.resume(self.ledger);
+            self.resume_probing();
         }
     }
 

@@ -66,10 +66,12 @@ impl Ledger {
 
     fn why_it_failed(&self, reason: FailReason) -> String {
         match (reason, &self.record.spec.health) {
-            (FailReason::NotReady, Some(health)) => format!(
-                "its health probe did not succeed within {} ms",
-                health.startup_timeout_ms
-            ),
+            (FailReason::NotReady, Some(health)) => {
+                let most = health.startup_timeout_ms;
+                let last = self.last_problem.as_ref();
+                let last = last.map_or(String::new(), |problem| format!("; the last: {problem}"));
+                format!("its health probe did not succeed within {most} ms{last}")
+            }
             _ => format!("it was ended ({})", reason.as_str()),
         }
     }

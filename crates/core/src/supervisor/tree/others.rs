@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::{ENTRY, ID_VARIABLE, RUN_VARIABLE};
+use super::super::{ENTRY, ID_VARIABLE, PROBE, RUN_VARIABLE};
 use crate::process;
 use crate::store::{HOME_VARIABLE, Holder, SupervisorLock, TASKS, TaskDir};
 use crate::task::{RunToken, TaskId};
@@ -28,8 +28,8 @@ pub(super) fn is_of_another_task(pid: i32, own: &RunToken) -> bool {
     })
 }
 
-/// Whether a process is the supervisor of some task: its working directory is a task folder, and it
-/// either runs this program as a supervisor or holds the lock in there.
+/// Whether a process is the supervisor of some task, or a probe of one: its working directory is a
+/// task folder, and it either runs this program as such or holds the lock in there.
 ///
 /// The first covers one that has no lock yet: a task begun from within this one, or our own
 /// successor, which waits for our lock. The second covers one of another version of this program.
@@ -47,7 +47,10 @@ pub(crate) fn is_supervisor(pid: i32) -> bool {
     if !in_tasks {
         return false;
     }
-    if process::runs_our_program_as(pid, ENTRY) {
+    if [ENTRY, PROBE]
+        .iter()
+        .any(|kind| process::runs_our_program_as(pid, kind))
+    {
         return true;
     }
     !is_our_folder(&folder)
