@@ -19,7 +19,7 @@ fn reboot(cli: &Cli, id: &str) {
     send(pid, Signal::SIGKILL);
     eventually(|| processes::has_ended(pid), "the command is dead");
     cli.edit_record(id, |record| {
-        record["facts"]["boot_id"] = json!("an earlier one")
+        record["facts"]["boot_id"] = json!("an earlier one");
     });
     assert_eq!(cli.task(id)["reason"], "host_rebooted");
 }
@@ -199,4 +199,18 @@ fn the_environment_is_kept_only_where_it_may_be_needed() {
     // Started anew without a policy, nothing of it is left.
     cli.start_and_wait(work("a", []));
     assert!(!kept("a").exists());
+}
+
+#[test]
+fn what_a_newer_build_wrote_is_left_alone_however_familiar_it_looks() {
+    let cli = Cli::new();
+    cli.start(persistent(work("a", ["hang"])));
+    reboot(&cli, "a");
+    cli.edit_record("a", |record| record["version"] = json!(99));
+    let before = cli.record("a");
+    assert_eq!(recover(&cli), [] as [Value; 0]);
+    for command in ["stop", "restart", "pause"] {
+        cli.run(command).payload(json!("a")).err("Unsupported");
+    }
+    assert_eq!(cli.record("a"), before);
 }
