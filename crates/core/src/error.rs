@@ -81,6 +81,8 @@ pub enum SpawnStep {
     Stdin,
     /// Opening the log.
     Log,
+    /// Setting up what keeps its limits.
+    Limits,
     /// Executing the command.
     Exec,
     /// Putting on record that it runs.
@@ -96,6 +98,7 @@ impl SpawnStep {
             Self::EnvFile => "env_file",
             Self::Stdin => "stdin",
             Self::Log => "log",
+            Self::Limits => "limits",
             Self::Exec => "exec",
             Self::Record => "record",
         }

@@ -25,13 +25,18 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 30] = files![
+const FILES: [(&str, &str); 37] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
     "start-several",
     "start-separate-stderr",
     "start-restart",
+    "start-open-stdin",
+    "start-pty",
+    "start-limits",
+    "start-queued",
+    "start-stack",
     "start-with-hook",
     "status-one",
     "list-running",
@@ -41,6 +46,8 @@ const FILES: [(&str, &str); 30] = files![
     "stop-one",
     "stop-by-tag",
     "restart-one",
+    "send-line",
+    "send-last-bytes",
     "signal-reload",
     "pause-one",
     "resume-session",

@@ -12,6 +12,8 @@ mod json_schema;
 // Looks at processes, and signals single ones.
 mod processes;
 
+// Tasks that run after others.
+mod after;
 // Arrays of payloads: results in order, refused as a whole or failing one by one.
 mod batch;
 // Answers, errors and frames through the types of a stranger.
@@ -32,12 +34,16 @@ mod follow_many;
 mod growth;
 // Good and bad places for the tasks, and who may read them.
 mod home;
+// What a command reads, and what is sent to it.
+mod input;
 // What is run once when a task has ended.
 mod hooks;
 // What is executed, how it ended, and what a start leaves behind.
 mod lifecycle;
 // Many tasks: filters, order, pages.
 mod list;
+// Memory, processor time, processes and open files; the groups that keep such limits.
+mod limits;
 // The end of a log, within limits.
 mod logs;
 // Signals, pauses, owners.
@@ -46,6 +52,8 @@ mod pauses;
 mod payload;
 // Tasks that have ended go by age, number and size.
 mod prune;
+// Lines in which tasks wait for a place.
+mod queue;
 // Many callers at the same time.
 mod races;
 // Runs what README.md tells people to type.
@@ -69,6 +77,8 @@ mod stderr;
 mod stop;
 // When lines were written.
 mod times;
+// Commands that insist on a terminal.
+mod terminal;
 // Blocking until a line is written.
 mod until_log;
 // Clean and raw.

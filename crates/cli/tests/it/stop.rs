@@ -479,7 +479,7 @@ fn a_milder_stop_does_not_lengthen_the_grace_period() {
 #[test]
 fn a_stop_that_takes_too_long_says_so_and_can_be_repeated() {
     let cli = Cli::new();
-    cli.start(work("a", ["ignore", "TERM", "print", "up", "hang"]));
+    let task = cli.start(work("a", ["ignore", "TERM", "print", "up", "hang"]));
     cli.await_line("a", "up");
     let call = cli
         .run("stop")
@@ -487,6 +487,7 @@ fn a_stop_that_takes_too_long_says_so_and_can_be_repeated() {
     let error = call.flags(["--timeout", "0.2"]).err("TaskWaitTimedOut");
     assert_eq!(error["details"]["retryable"], true);
     assert_eq!(error["details"]["task"]["status"], "running");
+    assert_eq!(error["details"]["pids"], json!([task["pid"]]));
     let again = json!({ "id": "a", "grace_ms": 0 });
     let end = end_of(&cli.run("stop").payload(again).ok()["task"]);
     assert_eq!(end, json!(["killed", null, "SIGKILL", "stop_requested"]));

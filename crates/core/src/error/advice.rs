@@ -18,6 +18,7 @@ pub(super) fn describe_spawn(
         SpawnStep::EnvFile => "cannot read the env file",
         SpawnStep::Stdin => "cannot open standard input",
         SpawnStep::Log => "cannot open the log",
+        SpawnStep::Limits => "cannot set the limits up in",
         SpawnStep::Exec => "cannot execute",
         SpawnStep::Record => "cannot write the task's record",
     };
@@ -140,6 +141,7 @@ fn spawn_hint(step: SpawnStep, errno: Errno) -> &'static str {
         (SpawnStep::EnvFile, _) => {
             "Give an env_file that exists, can be read and holds NAME=value lines."
         }
+        (SpawnStep::Limits, _) => "Run doctor: it says which limits this host keeps, and how.",
         (SpawnStep::Exec, Errno::ENOENT) => {
             "Check the spelling of command and the PATH that the task gets (env, inherit_env)."
         }

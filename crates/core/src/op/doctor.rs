@@ -1,5 +1,6 @@
 //! `doctor`: can this host and this home do what is promised?
 
+mod limits;
 mod trial;
 
 use std::io;
@@ -86,6 +87,7 @@ pub fn doctor(client: &Client) -> DoctorAnswer {
         }
     }
     checks.extend(kernel_checks());
+    checks.extend(limits::checks());
     let failed = checks.iter().any(|check| check.required && !check.ok);
     DoctorAnswer {
         status: if failed { "failed" } else { "ok" },

@@ -1,6 +1,7 @@
 //! A generation of a task about to begin: claiming its id and its places, putting it on record,
 //! launching its supervisor.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use crate::error::{Error, Result, SpawnStep};
 use crate::process;
 use crate::request::invalid;
 use crate::store::{
-    FORMAT_VERSION, Home, ShortLock, TASKS, TaskDir, file, first_marked, is_regular, mark_ttl,
-    observe_settled, remove_task, stat,
+    Awaited, FORMAT_VERSION, Home, Line, ShortLock, TASKS, TaskDir, Ticket, file, first_marked,
+    forget_text, is_regular, keep_text, mark_ttl, observe_settled, remove_task, stat,
 };
 use crate::supervisor::{Errand, Launch, LaunchTask, Pending};
 use crate::task::{Facts, Generation, RunToken, Task, TaskId, TaskRecord, TaskSpec, TaskState};
@@ -106,34 +107,142 @@ impl New<'_> {
         submitted_at: Timestamp,
         previous: Option<&[u8]>,
     ) -> Result<Task> {
-        let pending = self
-            .record(spec, submitted_at)
-            .and_then(|record| Ok((self.prepare(&record, previous)?, record)));
-        let (pending, record) = pending.inspect_err(|_| self.undo(previous))?;
-        let facts = pending
-            .wait(self.deadline.later(Deadline::after(HANDSHAKE)))
-            .inspect_err(|error| self.clean_up_after(error, &record, previous))?;
-        let record = TaskRecord { facts, ..record };
-        Ok(Task::of(&record, &self.home.log_path(self.id), true))
+        let record = self.record(spec, submitted_at)?;
+        // First the FIFO, then the record: whoever sees the record has something to wait on.
+        let launched = self
+            .announce(&record, previous)
+            .and_then(|()| self.prepare())
+            .and_then(|launch| {
+                self.put_on_record(&record)?;
+                self.go(launch)
+            });
+        let pending = launched.inspect_err(|_| self.undo(&record, previous))?;
+        self.answer(pending, &record, previous)
     }
 
-    fn prepare(&self, record: &TaskRecord, previous: Option<&[u8]>) -> Result<Pending> {
-        let name = format!("{TASKS}/{}/{}", self.id, file::RECORD);
-        let write_error = |error| self.home.error("write", &name, error);
+    /// What has to be on disk before the record is.
+    fn announce(&self, record: &TaskRecord, previous: Option<&[u8]>) -> Result<()> {
         if let Some(ttl) = record.spec.ttl_ms {
             mark_ttl(self.home, self.id, record.facts.created_at.after_ms(ttl))?;
         }
         if let Some(previous) = previous {
-            self.dir.keep_previous(previous).map_err(write_error)?;
+            self.dir
+                .keep_previous(previous)
+                .map_err(|error| self.write_error(error))?;
         }
-        // First the FIFO, then the record: whoever sees the record has something to wait on.
-        let launch = Launch::prepare(LaunchTask {
+        keep_text(self.dir, record).map_err(|error| self.write_error(error))
+    }
+
+    fn put_on_record(&self, record: &TaskRecord) -> Result<()> {
+        self.dir
+            .write_record(record)
+            .map_err(|error| self.write_error(error))
+    }
+
+    fn write_error(&self, error: io::Error) -> Error {
+        let name = format!("{TASKS}/{}/{}", self.id, file::RECORD);
+        self.home.error("write", &name, error)
+    }
+
+    fn prepare(&self) -> Result<Launch<'_>> {
+        Launch::prepare(LaunchTask {
             home: self.home,
             id: self.id,
             dir: self.dir,
-        })?;
-        self.dir.write_record(record).map_err(write_error)?;
+        })
+    }
+
+    fn go(&self, launch: Launch<'_>) -> Result<Pending> {
         launch.go(Errand::Start, self.client.supervisor(), self.lock)
+    }
+
+    fn answer(
+        &self,
+        pending: Pending,
+        record: &TaskRecord,
+        previous: Option<&[u8]>,
+    ) -> Result<Task> {
+        let facts = pending
+            .wait(self.deadline.later(Deadline::after(HANDSHAKE)))
+            .inspect_err(|error| self.clean_up_after(error, record, previous))?;
+        let mut record = record.clone();
+        record.facts = facts;
+        Ok(Task::of(&record, &self.home.log_path(self.id), true))
+    }
+
+    /// Puts a generation that has to wait for its turn on record, and gives it a place in its line
+    /// unless it waits for other tasks first. Nobody else may have the short lock before it is
+    /// launched: without a supervisor it would count as lost.
+    pub(super) fn line_up(
+        &self,
+        spec: &TaskSpec,
+        submitted_at: Timestamp,
+        previous: Option<&[u8]>,
+    ) -> Result<TaskRecord> {
+        let record = self.record(spec, submitted_at)?;
+        self.announce(&record, previous)
+            .and_then(|()| self.put_on_record(&record))
+            .and_then(|()| self.join_line(&record))
+            .inspect_err(|_| self.undo(&record, previous))?;
+        Ok(record)
+    }
+
+    fn join_line(&self, record: &TaskRecord) -> Result<()> {
+        let spec = &record.spec;
+        let Some(queue) = spec.queue.as_ref().filter(|_| spec.after.is_none()) else {
+            return Ok(());
+        };
+        let line = Line::open(self.home, &queue.group)?;
+        let lock = line.lock(self.home, self.deadline)?;
+        line.join(self.id, &record.facts.generation, &lock)
+            .map_err(|error| {
+                let name = format!("queues/{}", queue.group);
+                self.home.error("create a ticket in", &name, error)
+            })?;
+        Ok(())
+    }
+
+    /// Launches the supervisor of a generation that has been [lined up](Self::line_up).
+    /// `not_started`: those of the tasks that it is to run after whose own start came to nothing.
+    pub(super) fn launch_recorded(
+        &self,
+        record: &TaskRecord,
+        previous: Option<&[u8]>,
+        not_started: Vec<TaskId>,
+    ) -> Result<Task> {
+        let launched = self
+            .note_what_is_awaited(record, not_started)
+            .and_then(|()| self.prepare())
+            .and_then(|launch| self.go(launch));
+        let pending = launched.inspect_err(|_| self.undo(record, previous));
+        let task = pending.and_then(|pending| self.answer(pending, record, previous));
+        if matches!(task, Err(ref error) if !matches!(error, Error::TaskWaitTimedOut { .. })) {
+            self.leave_line(record);
+        }
+        task
+    }
+
+    fn note_what_is_awaited(&self, record: &TaskRecord, not_started: Vec<TaskId>) -> Result<()> {
+        if record.spec.after.is_none() {
+            return Ok(());
+        }
+        Awaited::write(self.dir, &record.facts.generation, not_started).map_err(|error| {
+            let name = format!("{TASKS}/{}/{}", self.id, file::AWAITED);
+            self.home.error("write", &name, error)
+        })
+    }
+
+    /// Where the ticket stays, others find that its task is not there.
+    fn leave_line(&self, record: &TaskRecord) {
+        let Some(queue) = &record.spec.queue else {
+            return;
+        };
+        if let Ok(Some(line)) = Line::find(self.home, &queue.group)
+            && let Ok(tickets) = line.tickets()
+        {
+            let own = |ticket: &&Ticket| ticket.is_of(self.id, &record.facts.generation);
+            tickets.iter().filter(own).for_each(|own| line.leave(own));
+        }
     }
 
     /// A supervisor that failed by itself may not have come to undo anything. If it was killed
@@ -150,12 +259,13 @@ impl New<'_> {
             && await_unsupervised(self.home, self.id, self.dir, self.deadline).is_ok()
             && first_marked(&record.facts.run_token).is_none()
         {
-            self.undo(previous);
+            self.undo(record, previous);
         }
     }
 
     /// There is no supervisor that could do it.
-    fn undo(&self, previous: Option<&[u8]>) {
+    fn undo(&self, record: &TaskRecord, previous: Option<&[u8]>) {
+        forget_text(self.dir, record);
         let _ = match previous {
             // Written again as it was, where it has been replaced at all.
             Some(previous) => self.dir.restore(previous).map_err(|_| ()),

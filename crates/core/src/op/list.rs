@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::path::Path;
 
+use super::position::Positions;
 use super::resources::resources;
 use crate::client::Client;
 use crate::clock::Timestamp;
@@ -39,6 +40,8 @@ pub fn list(client: &Client, request: &List) -> Result<ListAnswer> {
             task.resources = Some(observed.as_ref().and_then(resources));
         }
     }
+    let mut positions = Positions::of(&home);
+    tasks.iter_mut().for_each(|task| positions.tell(task));
     let next = tasks.last().filter(|_| has_more).map(|last| {
         let moment = last.created_at.map(|at| at.to_string()).unwrap_or_default();
         format!("{moment}/{}", last.id)

@@ -11,7 +11,7 @@ use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::request::{BatchAnswer, Target};
 use crate::store::{Condition, Home, Observed, Verb, observe_among_others};
-use crate::supervisor::{Errand, Launch};
+use crate::supervisor::{Errand, Launch, check_limits};
 use crate::task::{FailReason, RestartPolicy, Task, TaskId, TaskRecord, TaskState};
 
 /// What `recover` did about one task.
@@ -136,6 +136,10 @@ fn recover_one(
     } else {
         return Ok(None);
     };
+    if action == Recovery::Restarted {
+        // Refused here it stays as it is, for a `recover` from where its limits can be kept.
+        check_limits(&record.spec.limits)?;
+    }
     Launch::prepare(task.launch_task())?
         .go(action.errand(), client.supervisor(), &task.lock)?
         .wait(deadline)?;

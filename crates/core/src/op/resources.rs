@@ -5,18 +5,23 @@ use crate::store::{Condition, Observed};
 use crate::supervisor::{pids_below, pids_marked};
 use crate::task::Resources;
 
+/// The processes of a task; `None` as for [`resources`].
+pub(super) fn pids_of(observed: &Observed) -> Option<Vec<i32>> {
+    let facts = &observed.record().ok()?.facts;
+    let main = facts.state.main().copied();
+    match observed.condition {
+        Condition::Supervised(supervisor) if !observed.status().is_terminal() => {
+            Some(pids_below(supervisor, main, &facts.run_token))
+        }
+        Condition::Unsupervised | Condition::Changing => Some(pids_marked(main, &facts.run_token)),
+        _ => None,
+    }
+}
+
 /// What all processes of a task use together; `None` when it has ended, and where its processes are
 /// out of sight (another pid namespace).
 pub(super) fn resources(observed: &Observed) -> Option<Resources> {
-    let facts = &observed.record().ok()?.facts;
-    let main = facts.state.main().copied();
-    let pids = match observed.condition {
-        Condition::Supervised(supervisor) if !observed.status().is_terminal() => {
-            pids_below(supervisor, main, &facts.run_token)
-        }
-        Condition::Unsupervised | Condition::Changing => pids_marked(main, &facts.run_token),
-        _ => return None,
-    };
+    let pids = pids_of(observed)?;
     let mut sum = Resources::default();
     // Those that have ended since they were listed use nothing.
     let living: Vec<i32> = pids

@@ -4,12 +4,13 @@
 //! and goes on from there, so that a caller that is killed in between changes nothing.
 
 use super::in_parallel;
+use super::position::Positions;
 use super::settle::Settled;
 use crate::client::{Client, find};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::request::{BatchAnswer, Restart, Target, TaskAnswer};
-use crate::supervisor::{Errand, Launch};
+use crate::supervisor::{Errand, Launch, check_limits};
 use crate::task::Task;
 
 /// Restarts many tasks, at most `concurrency` at once.
@@ -34,7 +35,7 @@ pub fn restart_many(
 /// Ends the task's present run, if there is one, and executes the next.
 ///
 /// # Errors
-/// [`Error::TaskNotFound`]; [`Error::SpawnFailed`]; [`Error::Store`] when its record is damaged;
+/// [`Error::TaskNotFound`]; [`Error::SpawnFailed`]; [`Error::Unsupported`]; [`Error::Store`] when its record is damaged;
 /// [`Error::TaskNotRunning`] when somebody stops the task before the next run begins;
 /// [`Error::TaskWaitTimedOut`] when the present run has not ended by the deadline (the restart
 /// goes on).
@@ -43,6 +44,7 @@ pub fn restart(client: &Client, request: &Restart, deadline: Deadline) -> Result
     let task = Settled::take(&home, &request.id, deadline)?;
     task.supervisor()?;
     let mut record = task.observed.record()?.clone();
+    check_limits(&record.spec.limits)?;
     let pending = Launch::prepare(task.launch_task())?.go(
         Errand::Restart,
         client.supervisor(),
@@ -60,9 +62,7 @@ pub fn restart(client: &Client, request: &Restart, deadline: Deadline) -> Result
         }
         other => other,
     })?;
-    Ok(TaskAnswer::of(Task::of(
-        &record,
-        &home.log_path(&request.id),
-        true,
-    )))
+    let mut task = Task::of(&record, &home.log_path(&request.id), true);
+    Positions::of(&home).tell(&mut task);
+    Ok(TaskAnswer::of(task))
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::process::{self, send_while};
 use crate::store::{
     Candidacy, Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TASKS, TaskDir, Verb,
-    Want, first_marked, hook_claim, observe_settled,
+    Want, first_of_run, hook_claim, observe_settled,
 };
 use crate::supervisor::{Errand, ID_VARIABLE, Launch, LaunchTask};
 use crate::task::{Facts, StopSettings, TaskId, TaskRecord};
@@ -148,7 +148,7 @@ impl<'a> Settled<'a> {
             // Nothing outlives a reboot; to look for it would take long for many tasks.
             !facts.cleared
                 && process::boot_id().is_ok_and(|boot| boot == facts.boot_id)
-                && first_marked(&facts.run_token).is_some()
+                && first_of_run(&self.dir, record).is_some()
         };
         match self.observed.condition {
             Condition::Unsupervised => true,

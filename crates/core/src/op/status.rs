@@ -1,5 +1,6 @@
 //! `status`: one task as it is now. Reads; changes nothing.
 
+use super::position::Positions;
 use super::resources::resources;
 use crate::client::{Client, find};
 use crate::error::Result;
@@ -21,5 +22,6 @@ pub fn status(client: &Client, request: &Status) -> Result<TaskAnswer> {
     if request.resources {
         task.resources = Some(resources(&observed));
     }
+    Positions::of(&home).tell(&mut task);
     Ok(TaskAnswer::of(task))
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::in_parallel;
 use super::list::selected;
+use super::resources::pids_of;
 use super::settle::{Settled, await_end_of, wake};
 use crate::client::{Client, find};
 use crate::clock::Deadline;
@@ -88,10 +89,14 @@ fn stop_one(
         },
         deadline,
     );
-    let task = find(&home, id)?.task();
+    let found = find(&home, id)?;
+    let task = found.task();
     match ended {
         Ok(()) => Ok(TaskAnswer::of(task)),
-        Err(error @ Error::TaskWaitTimedOut { .. }) => Err(error.with_task(&task)),
+        // Which they are tells a person why: held by a tracer, asleep in the kernel, another user's.
+        Err(error @ Error::TaskWaitTimedOut { .. }) => {
+            Err(error.with_task(&task).with("pids", pids_of(&found)))
+        }
         Err(error) => Err(error),
     }
 }

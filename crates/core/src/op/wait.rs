@@ -6,15 +6,11 @@
 //! end of the process that matters is waited for instead. The record is the truth in any case:
 //! being woken only means to read it again.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
 use nix::poll::{PollFd, PollFlags, poll};
-use nix::sys::stat::Mode;
 use serde_json::{Map, json};
 
 use super::await_line::wait_for_line;
@@ -28,7 +24,9 @@ use crate::process;
 use crate::request::{
     Selection, TaskAnswer, Until, Wait, WaitAnswer, WaitManyAnswer, WaitMode, WaitOutcome,
 };
-use crate::store::{Condition, Holder, Home, Observed, SupervisorLock, TaskDir, file};
+use crate::store::{
+    Condition, Holder, Home, Observed, SupervisorLock, TaskDir, has_writer, open_live,
+};
 use crate::task::{Task, TaskId};
 use crate::wait::poll_timeout;
 
@@ -231,22 +229,6 @@ impl Vigil {
         };
         Ok((observed, Some(Vigil { fd, fired: false })))
     }
-}
-
-pub(super) fn open_live(dir: &TaskDir) -> Option<File> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    openat(dir, file::LIVE, flags, Mode::empty())
-        .ok()
-        .map(File::from)
-}
-
-/// A FIFO that never had a writer while we held it would never hang up. read(2) tells: without
-/// one it is at its end, with one it would block.
-pub(super) fn has_writer(live: &File) -> bool {
-    let mut byte = [0];
-    let mut live = live;
-    live.read(&mut byte)
-        .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 fn watch_process(dir: &TaskDir, observed: &Observed) -> Option<OwnedFd> {

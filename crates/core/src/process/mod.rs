@@ -21,6 +21,7 @@ mod os;
 mod reap;
 mod signal;
 mod spawn;
+mod terminal;
 #[cfg(target_os = "linux")]
 #[path = "usage_linux.rs"]
 mod usage;
@@ -40,7 +41,8 @@ pub(crate) use os::{
 };
 pub(crate) use reap::{Reaped, reap, reap_waiting};
 pub(crate) use signal::{send, send_while};
-pub(crate) use spawn::{SignalMask, Spawn};
+pub(crate) use spawn::{ADDRESS_SPACE_IS_LIMITED, Confinement, SignalMask, Spawn, open_group};
+pub(crate) use terminal::PseudoTerminal;
 pub(crate) use usage::{listening_ports, usage};
 
 #[cfg(target_os = "linux")]

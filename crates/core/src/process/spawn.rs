@@ -8,11 +8,15 @@
     reason = "posix_spawn with a new session and a directory descriptor"
 )]
 
+mod confined;
+
 use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
+
+pub(crate) use confined::{ADDRESS_SPACE_IS_LIMITED, Confinement, open_group};
 
 /// The signal mask that the new process begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,9 @@ pub(crate) struct Spawn<'a> {
     pub descriptors: &'a [(BorrowedFd<'a>, RawFd)],
     /// What it begins with.
     pub mask: SignalMask,
+    /// Whether its descriptor 0 is a terminal, which is then to control its session. Only for
+    /// [`Spawn::run_within`].
+    pub has_terminal: bool,
 }
 
 #[cfg(target_os = "macos")]

@@ -1,10 +1,10 @@
 //! What follows from what is known of a run.
 
-use super::{Home, Observed, TASKS, stat};
+use super::{Home, Observed, TASKS, TaskDir, stat};
 use crate::clock::Timestamp;
 use crate::process;
 use crate::task::{
-    FailReason, KillReason, MainExit, ProcessIdentity, RunSpan, RunToken, TaskState,
+    FailReason, KillReason, MainExit, ProcessIdentity, RunSpan, RunToken, TaskRecord, TaskState,
 };
 
 /// The oldest living process that carries the mark of a run.
@@ -15,6 +15,16 @@ pub(crate) fn first_marked(token: &RunToken) -> Option<ProcessIdentity> {
         .filter(|&pid| process::environment_holds(pid, &variable))
         .filter_map(process::identify)
         .min_by_key(|process| (process.start_time, process.pid))
+}
+
+/// The oldest living process of a run: one that carries its mark, or is in its group.
+pub(crate) fn first_of_run(dir: &TaskDir, record: &TaskRecord) -> Option<ProcessIdentity> {
+    let token = &record.facts.run_token;
+    first_marked(token).or_else(|| {
+        let leaf = crate::supervisor::Leaf::of_run(dir, &record.id, token)?;
+        let found = leaf.pids().into_iter().filter_map(process::identify);
+        found.min_by_key(|process| (process.start_time, process.pid))
+    })
 }
 
 /// When a task ended. Where nobody saw it, the latest sign of life: what its record says, or its

@@ -105,7 +105,7 @@ impl AsFd for ShortLock {
     }
 }
 
-fn open_lock(home: &Home, name: &str) -> Result<File> {
+pub(super) fn open_lock(home: &Home, name: &str) -> Result<File> {
     let flags =
         OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let open = || openat(home, name, flags, Mode::S_IRUSR | Mode::S_IWUSR);
@@ -121,7 +121,7 @@ fn open_lock(home: &Home, name: &str) -> Result<File> {
         .map_err(|errno| home.error("open", name, errno))
 }
 
-fn wait_for_lock(file: File, deadline: Deadline) -> io::Result<Option<File>> {
+pub(super) fn wait_for_lock(file: File, deadline: Deadline) -> io::Result<Option<File>> {
     wait_in_thread(deadline, move || file.lock().map(|()| file))
 }
 

@@ -239,6 +239,11 @@ impl Observer<'_> {
                 facts.state = failed(&facts.state, FailReason::SupervisorLost, lost_problem(dir));
                 Ok(Condition::Lost)
             }
+            TaskState::Queued => {
+                let problem = "its supervisor was killed while it waited for its turn".to_owned();
+                facts.state = failed(&facts.state, FailReason::SupervisorLost, problem);
+                Ok(Condition::Lost)
+            }
             _ => {
                 facts.state = failed(&facts.state, FailReason::SupervisorLost, lost_problem(dir));
                 Ok(Condition::Lost)

@@ -38,6 +38,7 @@ pub(crate) fn remove_task(home: &Home, id: &TaskId) -> Result<u64> {
     if look(home, from.as_str()).is_none() {
         return Ok(0);
     }
+    crate::supervisor::sweep_leaf_of(home, id);
     let before = size_on_disk(home, id, &from);
     home.make_folder(TRASH)?;
     let to = format!("{TRASH}/{id}.{}", crate::random::hex16());

@@ -16,6 +16,7 @@ pub(crate) mod file {
     pub(crate) const RECORD: &str = "task.json";
     pub(crate) const PREVIOUS_RECORD: &str = "task.prev.json";
     pub(crate) const WANT: &str = "want.json";
+    pub(crate) const AWAITED: &str = "after.json";
     pub(crate) const END: &str = "end";
     pub(crate) const ENVIRON: &str = "environ";
     pub(crate) const EVENTS: &str = "events.ndjson";
@@ -31,6 +32,11 @@ pub(crate) mod file {
     pub(crate) const LINES: &str = "lines";
     pub(crate) const STDERR_LINES: &str = "lines.stderr";
     pub(crate) const SUPERVISOR_LOCK: &str = "supervisor.lock";
+    pub(crate) const INPUT: &str = "stdin";
+    pub(crate) const INPUT_END: &str = "stdin.end";
+    pub(crate) const INPUT_LOCK: &str = "stdin.lock";
+    pub(crate) const INPUT_TEXT: &str = "stdin.text";
+    pub(crate) const CGROUP: &str = "cgroup";
     pub(crate) const PANIC: &str = "supervisor.panic";
 }
 

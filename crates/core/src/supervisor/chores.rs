@@ -3,15 +3,18 @@
 mod begin;
 mod heard;
 mod hooking;
+mod turn;
 mod wishes;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use super::cgroup::Leaf;
 use super::detach::release_unused_stack;
 use super::execute::{Execution, LogSource, Undo};
 use super::growth::Growth;
 use super::hook::RunningHook;
+use super::input::Input;
 use super::ledger::Ledger;
 use super::limits::RunLimits;
 use super::machine::{Action, Event, Settings, State, step};
@@ -19,9 +22,10 @@ use super::owner::OwnerWatch;
 use super::policy::Retries;
 use super::signals::{Concern, Heard, Listen, Signals};
 use super::tree::Tree;
+use super::turn::Turn;
 use crate::clock::Deadline;
 use crate::store::Home;
-use crate::task::{ProcessIdentity, SignalNumber};
+use crate::task::{ProcessIdentity, SignalNumber, TaskState};
 
 /// Between two sweeps of SIGKILL: SIGCHLD ends it earlier.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -51,6 +55,10 @@ pub(crate) struct Chores<'a> {
     owner: Option<OwnerWatch>,
     /// Tells of the end of a main process that is not our child.
     main_watch: Option<OwnedFd>,
+    /// What the first run waits for, and then the place that it has; `None` for most tasks.
+    turn: Option<Turn>,
+    /// Why the turn will never come.
+    never: String,
     hook: Option<RunningHook>,
 }
 
@@ -59,6 +67,7 @@ fn listen_to<'a>(
     ledger: &'a Ledger,
     owner: Option<&'a OwnerWatch>,
     main: Option<&'a OwnedFd>,
+    turn: Option<&'a Turn>,
     hook: Option<&'a RunningHook>,
 ) -> Vec<Listen<'a>> {
     let writes = ledger.growth.as_ref().and_then(Growth::as_fd);
@@ -69,9 +78,13 @@ fn listen_to<'a>(
         (main.map(OwnedFd::as_fd), Concern::Main),
         (hook.and_then(RunningHook::as_fd), Concern::Hook),
     ];
+    let turn = turn.into_iter().flat_map(Turn::watched);
+    let turn = turn.map(|fd| Listen::to(fd, Concern::Turn));
     let sources = sources.into_iter();
     sources
         .filter_map(|(fd, concern)| Some(Listen::to(fd?, concern)))
+        .chain(ledger.input.iter().flat_map(Input::listen))
+        .chain(turn)
         .collect()
 }
 
@@ -130,10 +143,13 @@ impl Chores<'_> {
             Action::PauseTree => self.pause(),
             Action::ResumeTree => self.resume(),
             Action::Deliver(signal, recipient) => self.deliver(signal, recipient),
-            Action::RecordDependencyFailed => self.ledger.dependency_failed(String::new()),
+            Action::RecordDependencyFailed => {
+                let why = std::mem::take(&mut self.never);
+                self.ledger.dependency_failed(why);
+            }
             Action::RunHook => self.run_hook(),
             Action::KillHook => self.kill_hook(),
-            Action::Leave => self.ledger.cleared(),
+            Action::Leave => self.all_gone(),
         }
     }
 
@@ -144,11 +160,16 @@ impl Chores<'_> {
         self.grace = Deadline::NEVER;
         self.sweep = None;
         self.limits = RunLimits::NONE;
+        self.ledger.close_input();
         self.next_run = Deadline::after(Duration::from_millis(delay_ms));
     }
 
     fn execute_next_run(&mut self) {
-        self.ledger.hand_over();
+        if self.ledger.record.facts.state == TaskState::Queued {
+            self.ledger.turn_came();
+        } else {
+            self.ledger.hand_over();
+        }
         let execution = Execution {
             home: self.home,
             ledger: self.ledger,
@@ -185,15 +206,18 @@ impl Chores<'_> {
                     self.ledger,
                     self.owner.as_ref(),
                     self.main_watch.as_ref(),
+                    self.turn.as_ref(),
                     self.hook.as_ref(),
                 ),
             )?;
             let written = heard.written;
+            self.ledger.attend_input(&heard.ready);
             self.attend_to(&heard);
             // What is written has no part in how the task fares: the machine is not told.
             self.ledger
                 .with_growth(|growth, dir| growth.attend(dir, written));
         }
+        self.ledger.close_input();
         self.ledger.with_growth(Growth::finish);
         Ok(())
     }
@@ -214,12 +238,15 @@ impl Chores<'_> {
         let grows = grows.map_or(Deadline::NEVER, Growth::due);
         let own = self.grace.sooner(self.next_run).sooner(self.limits.due());
         let owner = self.owner.as_ref().map_or(Deadline::NEVER, OwnerWatch::due);
+        let turn = self.turn.as_ref().map_or(Deadline::NEVER, Turn::due);
         let hook = self.hook.as_ref().map_or(Deadline::NEVER, RunningHook::due);
         own.sooner(hook)
+            .sooner(self.ledger.input_due())
             .sooner(sweep)
             .sooner(look)
             .sooner(grows)
             .sooner(owner)
+            .sooner(turn)
     }
 
     fn is_waiting_for_tree(&self) -> bool {
@@ -230,7 +257,12 @@ impl Chores<'_> {
         if let Some((at, pause)) = self.sweep
             && at.has_passed()
         {
-            self.tree.kill();
+            // What is in its group ends at once, however fast it forks. The sweeps that follow end
+            // what somebody has moved elsewhere.
+            let killed = self.ledger.leaf.as_ref().is_some_and(Leaf::kill);
+            if !killed || pause > FIRST_PAUSE {
+                self.tree.kill();
+            }
             self.sweep = Some((Deadline::after(pause), (pause * 2).min(LONGEST_PAUSE)));
         }
     }

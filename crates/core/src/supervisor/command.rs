@@ -11,7 +11,9 @@ use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, faccessat};
 
+use super::confine::Confined;
 use super::handshake::SpawnFailure;
+use super::input::Prepared;
 use super::launch::errno_of;
 use super::log_file::Logs;
 use super::{ID_VARIABLE, RUN_VARIABLE};
@@ -24,12 +26,22 @@ use crate::task::{ProcessIdentity, Program, RunToken, TaskId, TaskSpec};
 /// PATH where a task has none; the default of execvp(3) in common C libraries.
 const DEFAULT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
 
+/// What a terminal calls itself, unless told: what most of them do.
+const DEFAULT_TERM: &str = "xterm-256color";
+
 /// A command about to be executed.
 pub(crate) struct Command<'a> {
     pub home: &'a Home,
     pub id: &'a TaskId,
     pub spec: &'a TaskSpec,
     pub token: &'a RunToken,
+}
+
+/// What a program finds as its standard streams, and whether they are its terminal.
+#[derive(Clone, Copy)]
+struct Standard<'a> {
+    descriptors: &'a [(BorrowedFd<'a>, RawFd)],
+    is_terminal: bool,
 }
 
 type Environment = BTreeMap<OsString, OsString>;
@@ -50,32 +62,32 @@ impl Command<'_> {
         Ok(dir)
     }
 
-    /// Executes the command with the logs as its output.
+    /// Executes the command with the logs, or its terminal, as its output.
     pub(crate) fn execute(
         &self,
         workdir: &OwnedFd,
+        input: &Prepared,
         logs: &Logs,
+        confined: Option<&Confined<'_>>,
     ) -> Result<ProcessIdentity, SpawnFailure> {
-        let null = open(
-            "/dev/null",
-            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|errno| SpawnFailure::new(SpawnStep::Stdin, "/dev/null", errno))?;
-        let stderr = logs.stderr.as_ref().unwrap_or(&logs.main);
-        let descriptors = [
-            (null.as_fd(), 0),
-            (logs.main.as_fd(), 1),
-            (stderr.as_fd(), 2),
-        ];
+        let (stdout, stderr) = if input.is_terminal() {
+            (input.stdin.as_fd(), input.stdin.as_fd())
+        } else {
+            let stderr = logs.stderr.as_ref().unwrap_or(&logs.main);
+            (logs.main.as_fd(), stderr.as_fd())
+        };
+        let standard = Standard {
+            descriptors: &[(input.stdin.as_fd(), 0), (stdout, 1), (stderr, 2)],
+            is_terminal: input.is_terminal(),
+        };
         let environment = self.environment()?;
         match &self.spec.program {
             Program::Direct { command, args } => {
-                spawn(command, args, &environment, workdir, &descriptors)
+                spawn(command, args, &environment, workdir, standard, confined)
             }
             Program::Shell(script) => {
                 let args = ["-c".to_owned(), script.clone()];
-                spawn("/bin/sh", &args, &environment, workdir, &descriptors)
+                spawn("/bin/sh", &args, &environment, workdir, standard, confined)
             }
         }
     }
@@ -91,7 +103,11 @@ impl Command<'_> {
         let workdir = self.open_workdir()?;
         let mut environment = self.environment()?;
         environment.remove(OsStr::new(RUN_VARIABLE));
-        spawn(command, args, &environment, &workdir, descriptors)
+        let standard = Standard {
+            descriptors,
+            is_terminal: false,
+        };
+        spawn(command, args, &environment, &workdir, standard, None)
     }
 
     /// What is inherited, then the env file, then `env`, then what is ours.
@@ -99,6 +115,10 @@ impl Command<'_> {
         let mut environment = Environment::new();
         if self.spec.inherit_env {
             environment.extend(std::env::vars_os());
+        }
+        if self.spec.pty.is_some() {
+            // The caller's speaks of another terminal.
+            environment.insert("TERM".into(), DEFAULT_TERM.into());
         }
         let home = OsString::from(self.home.path());
         environment.insert(crate::store::HOME_VARIABLE.into(), home);
@@ -128,7 +148,8 @@ fn spawn(
     args: &[String],
     environment: &Environment,
     workdir: &OwnedFd,
-    descriptors: &[(BorrowedFd<'_>, RawFd)],
+    standard: Standard<'_>,
+    confined: Option<&Confined<'_>>,
 ) -> Result<ProcessIdentity, SpawnFailure> {
     let program = resolve(command, environment, workdir)
         .map_err(|errno| SpawnFailure::new(SpawnStep::Exec, command, errno))?;
@@ -142,10 +163,11 @@ fn spawn(
         argv: &argv,
         env: &env,
         workdir: workdir.as_fd(),
-        descriptors,
+        descriptors: standard.descriptors,
         mask: SignalMask::Empty,
+        has_terminal: standard.is_terminal,
     }
-    .run()
+    .run_within(confined.map(Confined::as_confinement).as_ref())
     .map_err(failure)?;
     Ok(process::identify_child(pid))
 }

@@ -8,9 +8,12 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 
+use super::cgroup::{Leaf, sweep_leaf};
 use super::command::Command;
+use super::confine::Plan;
 use super::growth::Growth;
 use super::handshake::{SpawnFailure, is_heard};
+use super::input::{Prepared, remove_names};
 use super::launch::errno_of;
 use super::ledger::Ledger;
 use super::log_file::{LogPlace, Logs, remove};
@@ -19,7 +22,7 @@ use crate::error::SpawnStep;
 use crate::log::LogStream;
 use crate::log::timeline::Lengths;
 use crate::process::{self, Reaped};
-use crate::store::{Home, file};
+use crate::store::{Home, file, forget_text, settle_text};
 use crate::task::{ProcessIdentity, RunToken, Stderr};
 
 /// What is to be undone when the command cannot be executed.
@@ -57,14 +60,23 @@ impl Execution<'_> {
         handshake: &Option<OwnedFd>,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let replaces = undo == Undo::Restore;
-        self.try_execute(log, replaces).inspect_err(|failure| {
-            let undo = match undo {
-                // With nobody left to answer, the record is where the failure is told.
-                Undo::Remove if !is_heard(handshake) => Undo::Record,
-                undo => undo,
-            };
-            self.undo(undo, failure);
-        })
+        self.try_execute(log, replaces)
+            .inspect_err(|failure| self.take_back(undo, failure, handshake))
+    }
+
+    /// Undoes what has been made of a run that comes to nothing.
+    pub(super) fn take_back(
+        &mut self,
+        undo: Undo,
+        failure: &SpawnFailure,
+        handshake: &Option<OwnedFd>,
+    ) {
+        let undo = match undo {
+            // With nobody left to answer, the record is where the failure is told.
+            Undo::Remove if !is_heard(handshake) => Undo::Record,
+            undo => undo,
+        };
+        self.undo(undo, failure);
     }
 
     /// `replaces`: there is an earlier run or generation.
@@ -74,6 +86,11 @@ impl Execution<'_> {
         replaces: bool,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let workdir = self.command().open_workdir()?;
+        if matches!(source, LogSource::Present) {
+            // The supervisor that began the generation may have been killed before it could.
+            let _ = settle_text(&self.ledger.dir, &self.ledger.record, false);
+        }
+        let input = Prepared::open(&self.ledger.dir, &self.ledger.record)?;
         let (mut logs, modified) = self.open_logs(source)?;
         let before = match source {
             LogSource::Anew => Lengths::default(),
@@ -83,7 +100,7 @@ impl Execution<'_> {
             .allocate_end()
             .map_err(|error| record_failure(&error))?;
         self.ledger.executing();
-        let main = self.command().execute(&workdir, &logs)?;
+        let main = self.execute_within_limits(&workdir, &input, &logs)?;
         // The record before what it replaces: a disk that is too full for it must not have cost
         // the earlier log and journal.
         if let Err(error) = self.ledger.running(main, before) {
@@ -102,7 +119,39 @@ impl Execution<'_> {
         let (generation, limits) = (record.facts.generation.clone(), record.spec.limits);
         let growth = Growth::new(logs, generation, limits, before, modified);
         self.ledger.growth = Some(growth);
+        self.ledger.input = input.input;
         Ok(main)
+    }
+
+    fn execute_within_limits(
+        &mut self,
+        workdir: &OwnedFd,
+        input: &Prepared,
+        logs: &Logs,
+    ) -> Result<ProcessIdentity, SpawnFailure> {
+        let limits = self.ledger.record.spec.limits;
+        let failure = |errno| SpawnFailure::new(SpawnStep::Limits, "limits", errno);
+        // The caller has asked the same before: it differs only if somebody has changed the host.
+        let plan = Plan::of(&limits)
+            .map_err(|error| failure(Errno::EOPNOTSUPP).explained(error.to_string()))?;
+        let Some(plan) = plan else {
+            return self.command().execute(workdir, input, logs, None);
+        };
+        if let Some(place) = &plan.place {
+            let record = &self.ledger.record;
+            let leaf = Leaf::make(&self.ledger.dir, &record.id, &record.facts.run_token, place);
+            let leaf = leaf.map_err(|error| {
+                let folder = place.folder.to_string_lossy();
+                SpawnFailure::new(SpawnStep::Limits, folder, errno_of(&error))
+            })?;
+            self.ledger.leaf = Some(leaf);
+        }
+        plan.confine(self.ledger.leaf.as_ref())
+            .map_err(failure)
+            .and_then(|confined| {
+                self.command()
+                    .execute(workdir, input, logs, Some(&confined))
+            })
     }
 
     fn command(&self) -> Command<'_> {
@@ -125,7 +174,7 @@ impl Execution<'_> {
     }
 
     /// The logs, and when they were last written to.
-    fn open_logs(&self, source: LogSource) -> Result<(Logs, SystemTime), SpawnFailure> {
+    pub(super) fn open_logs(&self, source: LogSource) -> Result<(Logs, SystemTime), SpawnFailure> {
         let open = |stream| {
             self.open_log(source, stream)
                 .map_err(|error| self.log_failure(stream, &error))
@@ -166,7 +215,8 @@ impl Execution<'_> {
     }
 
     /// Puts the new logs in the place of the old ones, with all that was known of those.
-    fn put_in_place(&self, logs: &mut Logs, replaces: bool) -> io::Result<()> {
+    pub(super) fn put_in_place(&self, logs: &mut Logs, replaces: bool) -> io::Result<()> {
+        settle_text(&self.ledger.dir, &self.ledger.record, replaces)?;
         logs.in_folder = self.log_place(LogStream::Main).put_in_place()?;
         if logs.stderr.is_some() {
             logs.in_folder &= self.log_place(LogStream::Stderr).put_in_place()?;
@@ -180,11 +230,14 @@ impl Execution<'_> {
                 let _ = remove(&self.ledger.dir, stream.lines_name());
             }
             let _ = remove(&self.ledger.dir, file::TIMELINE);
+            if self.ledger.leaf.is_none() {
+                sweep_leaf(&self.ledger.dir);
+            }
         }
         Ok(())
     }
 
-    fn log_failure(&self, stream: LogStream, error: &io::Error) -> SpawnFailure {
+    pub(super) fn log_failure(&self, stream: LogStream, error: &io::Error) -> SpawnFailure {
         let name = stream.public_name(&self.ledger.record.id);
         SpawnFailure::new(SpawnStep::Log, name, errno_of(error))
     }
@@ -202,26 +255,31 @@ impl Execution<'_> {
     }
 
     fn undo(&mut self, undo: Undo, failure: &SpawnFailure) {
+        self.ledger.remove_leaf();
         let _ = self.log_place(LogStream::Main).discard_aside();
         if self.ledger.record.spec.stderr == Stderr::Separate {
             let _ = self.log_place(LogStream::Stderr).discard_aside();
         }
         self.ledger.discard_journal();
+        let _ = remove_names(&self.ledger.dir);
         match undo {
             Undo::Remove => {
                 let _ = crate::store::remove_task(self.home, &self.ledger.record.id);
             }
             Undo::Restore => {
+                forget_text(&self.ledger.dir, &self.ledger.record);
                 self.ledger.restore_previous();
             }
             Undo::Record => {
+                // A restart reads it.
+                let _ = settle_text(&self.ledger.dir, &self.ledger.record, true);
                 self.ledger.failed_to_start(failure.to_string());
             }
         }
     }
 }
 
-fn record_failure(error: &io::Error) -> SpawnFailure {
+pub(super) fn record_failure(error: &io::Error) -> SpawnFailure {
     SpawnFailure::new(SpawnStep::Record, file::RECORD, errno_of(error))
 }
 

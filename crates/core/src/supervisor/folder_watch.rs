@@ -30,7 +30,7 @@ impl FolderWatch {
     }
 }
 
-pub(crate) use os::kernel_tells;
+pub(crate) use os::{kernel_tells, tell_of_rename};
 
 #[cfg(target_os = "linux")]
 mod os {
@@ -44,6 +44,8 @@ mod os {
 
     /// From `linux/fcntl.h`; the libc crate has it for other systems only.
     const DN_MODIFY: libc::c_int = 2;
+    /// The same.
+    const DN_RENAME: libc::c_int = 0x10;
 
     #[derive(Debug)]
     pub(super) struct Watch;
@@ -68,6 +70,11 @@ mod os {
         // SAFETY: an open descriptor and a number; the kernel keeps neither beyond the
         // descriptor's life.
         Errno::result(unsafe { libc::fcntl(folder.as_raw_fd(), libc::F_NOTIFY, what) }).map(drop)
+    }
+
+    /// SIGIO comes when a file of the folder is replaced, once, if the folder is still open then.
+    pub(crate) fn tell_of_rename(folder: BorrowedFd<'_>) -> bool {
+        notify(folder, DN_RENAME).is_ok()
     }
 
     /// Whether the kernel would tell. Nobody may write into the folder meanwhile: SIGIO would end
@@ -120,6 +127,11 @@ mod os {
         pub(super) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
             Some(self.0.as_fd())
         }
+    }
+
+    /// Nothing tells of another task's folder by signal.
+    pub(crate) fn tell_of_rename(_: BorrowedFd<'_>) -> bool {
+        false
     }
 
     /// Whether the kernel would tell.

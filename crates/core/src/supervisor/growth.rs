@@ -7,6 +7,7 @@
 //!                              └────┘ looked after at most 100 ms, something new
 //! ```
 
+use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime};
 
@@ -91,6 +92,11 @@ impl Growth {
     /// How long the logs are now.
     pub(crate) fn lengths(&self) -> Lengths {
         self.logs.lengths()
+    }
+
+    /// The one with standard output in it.
+    pub(crate) fn main_log(&self) -> &File {
+        &self.logs.main
     }
 
     /// Begins to look after them.

@@ -12,11 +12,12 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::cgroup::outside_of_tasks;
 use super::handshake::{self, Answer};
-use super::{ENTRY, Errand, VARIABLE_PREFIX, descriptor};
+use super::{ENTRY, Errand, RUN_VARIABLE, VARIABLE_PREFIX, descriptor};
 use crate::clock::Deadline;
 use crate::error::{Error, Result, SpawnStep};
-use crate::process::{SignalMask, Spawn};
+use crate::process::{Confinement, SignalMask, Spawn};
 use crate::store::{Home, ShortLock, TASKS, TaskDir, file, kept_environment, make_fifo};
 use crate::task::{Facts, TaskId};
 
@@ -133,7 +134,7 @@ impl<'a> Launch<'a> {
         ];
         let [null, lock, channel, live] = sources.map(high_copy);
         let (null, lock, channel, live) = (null?, lock?, channel?, live?);
-        Spawn {
+        let supervisor = Spawn {
             program: &text(program.as_os_str().as_bytes())?,
             argv: &argv,
             env: &self.environment(errand)?,
@@ -147,10 +148,28 @@ impl<'a> Launch<'a> {
                 (live.as_fd(), descriptor::LIVE),
             ],
             mask: SignalMask::Full,
-        }
-        .run()?;
-        Ok(())
+            has_terminal: false,
+        };
+        launch_outside_of_tasks(&supervisor)
     }
+}
+
+/// A supervisor is in no other task's group. A caller that is in one was executed by that task, or
+/// by one below it, and knows its name; the others need not look.
+fn launch_outside_of_tasks(supervisor: &Spawn<'_>) -> std::result::Result<(), Errno> {
+    if std::env::var_os(RUN_VARIABLE).is_some()
+        && let Some(outside) = outside_of_tasks()
+    {
+        let confinement = Confinement {
+            group: Some(outside.as_fd()),
+            limits: &[],
+        };
+        // Where it may not be moved it stays inside, and the other task is ended one by one.
+        if supervisor.run_within(Some(&confinement)).is_ok() {
+            return Ok(());
+        }
+    }
+    supervisor.run().map(drop)
 }
 
 /// A supervisor that has not answered yet. It goes on whether it is listened to or not.

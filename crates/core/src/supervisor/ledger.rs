@@ -1,6 +1,7 @@
 //! Everything that a supervisor puts on record. It is the only writer while it lives.
 
 mod ends;
+mod inputs;
 mod pauses;
 mod runs;
 
@@ -12,7 +13,9 @@ use std::time::Duration;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
+use super::cgroup::Leaf;
 use super::growth::Growth;
+use super::input::Input;
 use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
@@ -30,6 +33,10 @@ pub(crate) struct Ledger {
     pub record: TaskRecord,
     /// How the logs grow; set when this process has executed the present run.
     pub growth: Option<Growth>,
+    /// What can be sent to it; set likewise.
+    pub input: Option<Input>,
+    /// The group of the present run; only a task with limits has one.
+    pub leaf: Option<Leaf>,
     journal: Journal,
     end: Option<File>,
     /// Set when this process executes the present run: since when.
@@ -43,6 +50,8 @@ impl Ledger {
             dir,
             record,
             growth: None,
+            input: None,
+            leaf: None,
             journal,
             end: None,
             executed: None,
@@ -115,8 +124,19 @@ impl Ledger {
         )
         .ok()
         .map(File::from);
+        let (id, token) = (&self.record.id, &self.record.facts.run_token);
+        if !self.record.spec.limits.is_unlimited() {
+            self.leaf = Leaf::of_run(&self.dir, id, token);
+        }
         // On a full disk it stays as it is; the end can be told all the same.
         let _ = self.rewrite();
+    }
+
+    /// Nothing of the run is left.
+    pub(crate) fn remove_leaf(&mut self) {
+        if let Some(leaf) = self.leaf.take() {
+            leaf.remove(&self.dir);
+        }
     }
 
     fn forget_previous(&self) -> io::Result<()> {

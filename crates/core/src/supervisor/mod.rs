@@ -8,13 +8,16 @@
 //!     │                                 signals.rs   what happened?
 //!     │                                 machine.rs   what follows?  (pure)
 //!     │                                 chores.rs    do it: execute.rs, tree.rs, ledger.rs
-//!     │                                 growth.rs    and beside it: when the logs grow
+//!     │                                 growth.rs    and beside it: when the logs grow,
+//!     │                                 input.rs     and what is sent to the command
 //!     ◀───────── handshake.rs ──────────┘
 //! ```
 
 mod cap;
+mod cgroup;
 mod chores;
 mod command;
+mod confine;
 mod detach;
 mod entry;
 mod execute;
@@ -22,9 +25,11 @@ mod folder_watch;
 mod growth;
 mod handshake;
 mod hook;
+mod input;
 mod launch;
 mod ledger;
 mod limits;
+mod line_up;
 mod log_file;
 mod machine;
 mod owner;
@@ -32,13 +37,17 @@ mod policy;
 mod run;
 mod signals;
 mod succession;
+mod terminal;
 mod timeline_file;
 mod tree;
+mod turn;
 
 pub use entry::{take_over, take_over_with};
 pub use launch::Program;
 
 pub(crate) use cap::punch_hole;
+pub(crate) use cgroup::{Leaf, sweep_leaf_of};
+pub(crate) use confine::{Enforcement, check_limits, enforcements};
 pub(crate) use folder_watch::kernel_tells;
 pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
 pub(crate) use tree::{pids_below, pids_marked};

@@ -1,5 +1,7 @@
 //! A supervisor's life, once it has let go of its caller.
 
+mod execution;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -7,23 +9,21 @@ use std::time::Duration;
 
 use super::Errand;
 use super::chores::Chores;
-use super::execute::{Execution, LogSource, Undo};
+use super::execute::{LogSource, Undo};
 use super::handshake::{Answer, tell};
 use super::launch::home_of;
 use super::ledger::Ledger;
-use super::log_file::remove;
 use super::machine::Event;
 use super::signals::Signals;
 use super::succession::{Asked, ask_predecessor};
+use super::turn::Turn;
 use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
 use crate::store::{
-    Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked, keep_environment,
+    Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked, first_of_run,
 };
-use crate::task::{
-    FailReason, Health, ProcessIdentity, Reason, RestartPolicy, TaskRecord, TaskState,
-};
+use crate::task::{FailReason, Health, ProcessIdentity, Reason, TaskRecord, TaskState};
 
 /// This process, in charge of one task.
 pub(super) struct Supervisor {
@@ -34,6 +34,8 @@ pub(super) struct Supervisor {
     /// Whether the id had a task before this start.
     replaces: bool,
     main: Option<ProcessIdentity>,
+    /// What its first run waits for.
+    turn: Option<Turn>,
     /// Held until this process ends.
     lock: SupervisorLock,
 }
@@ -89,6 +91,12 @@ impl Supervisor {
             );
             record.facts.cleared = true;
         }
+        if record.facts.state == TaskState::Queued {
+            // Whoever waited in its name would have handed it over: it was killed.
+            let problem = "its supervisor was killed while it waited for its turn".to_owned();
+            record.facts.state = failed(&TaskState::Queued, FailReason::SupervisorLost, problem);
+            record.facts.cleared = true;
+        }
         let journal = match errand {
             Errand::Start => Journal::anew(&dir)?,
             _ => Journal::continued(&dir),
@@ -101,6 +109,7 @@ impl Supervisor {
             errand,
             replaces: false,
             main: None,
+            turn: None,
             lock,
         };
         let answer = match errand {
@@ -132,8 +141,7 @@ impl Supervisor {
         } else {
             Undo::Remove
         };
-        let log = LogSource::Anew;
-        self.execute(log, undo, handshake)
+        self.begin_run(LogSource::Anew, undo, handshake)
     }
 
     fn restart(&mut self, handshake: &Option<OwnedFd>, asked: Option<Asked>) -> io::Result<Answer> {
@@ -167,7 +175,7 @@ impl Supervisor {
                 Undo::Restore
             }
         };
-        Ok(self.execute(LogSource::Present, undo, handshake))
+        Ok(self.begin_run(LogSource::Present, undo, handshake))
     }
 
     /// The run was interrupted, and the restart policy asks for another.
@@ -186,7 +194,7 @@ impl Supervisor {
         self.ledger.interrupted(reason);
         self.clear_strays()?;
         self.ledger.recovering(reason);
-        Ok(self.execute(LogSource::Present, Undo::Record, handshake))
+        Ok(self.begin_run(LogSource::Present, Undo::Record, handshake))
     }
 
     fn adopt(&mut self) -> Answer {
@@ -209,7 +217,7 @@ impl Supervisor {
     /// nothing of it was left.
     fn clear_strays(&mut self) -> io::Result<()> {
         let facts = &self.ledger.record.facts;
-        if facts.cleared || first_marked(&facts.run_token).is_none() {
+        if facts.cleared || first_of_run(&self.ledger.dir, &self.ledger.record).is_none() {
             return Ok(());
         }
         let stop = self.ledger.record.spec.stop;
@@ -245,38 +253,6 @@ impl Supervisor {
         chores.see_through()
     }
 
-    fn execute(&mut self, log: LogSource, undo: Undo, handshake: &Option<OwnedFd>) -> Answer {
-        let execution = Execution {
-            home: &self.home,
-            ledger: &mut self.ledger,
-        };
-        match execution.run(log, undo, handshake) {
-            Ok(main) => {
-                self.main = Some(main);
-                self.keep_environment();
-                self.ready()
-            }
-            Err(failure) => Answer::Failed(failure),
-        }
-    }
-
-    /// Keeps what the command inherits for a later `recover`, where the task may need one.
-    fn keep_environment(&self) {
-        let spec = &self.ledger.record.spec;
-        let dir = &self.ledger.dir;
-        match (self.errand, spec.restart.policy) {
-            (Errand::Start | Errand::Restart, policy) if policy != RestartPolicy::Never => {
-                // Without it, recover falls back on its own.
-                let _ = keep_environment(dir, std::env::vars_os());
-            }
-            // An earlier generation may have had a policy.
-            (Errand::Start, _) if self.replaces => {
-                let _ = remove(dir, file::ENVIRON);
-            }
-            _ => {}
-        }
-    }
-
     /// The answer that the task is in our charge.
     ///
     /// Whoever wishes something of us waits for it (and for the short lock, which is still ours), so
@@ -290,6 +266,10 @@ impl Supervisor {
 
     /// Looks after the task until nothing is left to do.
     pub(super) fn see_through(&mut self) -> io::Result<()> {
+        if let Some(turn) = self.turn.take() {
+            return Chores::queued(&self.home, &mut self.ledger, &mut self.signals, turn)
+                .see_through();
+        }
         match self.main {
             Some(main) => {
                 Chores::own(&self.home, &mut self.ledger, &mut self.signals, main).see_through()

@@ -34,6 +34,12 @@ pub(crate) enum Concern {
     Owner,
     /// The main process, which is not our child, has ended.
     Main,
+    /// Something was sent to the command, or that this was all.
+    Input,
+    /// The command's terminal shows something, or has room again.
+    Terminal,
+    /// What the task waits for before its turn has changed.
+    Turn,
     /// The hook has written something.
     Hook,
 }

@@ -95,6 +95,13 @@ pub enum Program {
     Shell(String),
 }
 
+impl TaskSpec {
+    /// Whether its first run waits for other tasks, or for a place among them.
+    pub(crate) fn waits_for_its_turn(&self) -> bool {
+        self.queue.is_some() || self.after.is_some()
+    }
+}
+
 /// Environment variables. Their values may be secrets, so `Debug` shows names only.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -185,6 +192,21 @@ impl Limits {
 
     fn default_log_bytes() -> u64 {
         256 << 20
+    }
+
+    /// Whether the kernel has nothing to keep.
+    pub(crate) fn is_unlimited(self) -> bool {
+        let Self {
+            log_bytes: _,
+            memory_bytes,
+            cpu_percent,
+            processes,
+            open_files,
+        } = self;
+        memory_bytes.is_none()
+            && cpu_percent.is_none()
+            && processes.is_none()
+            && open_files.is_none()
     }
 
     /// The cap of each log; `None` when it may grow as it likes.

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, poll};
 
-use super::super::wait::{has_writer, open_live};
 use crate::clock::Deadline;
-use crate::store::TaskDir;
+use crate::store::{TaskDir, has_writer, open_live};
 use crate::wait::poll_timeout;
 
 /// An end is on record a moment before it is in the journal; then the supervisor lets go of the

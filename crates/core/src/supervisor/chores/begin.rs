@@ -1,6 +1,7 @@
 //! How a supervisor begins its work on a run.
 
 use super::super::execute::Execution;
+use super::super::input::Input;
 use super::super::ledger::Ledger;
 use super::super::limits::RunLimits;
 use super::super::machine::{Sequel, Settings, State, StopStep, Then};
@@ -8,6 +9,7 @@ use super::super::owner::OwnerWatch;
 use super::super::policy::Retries;
 use super::super::signals::Signals;
 use super::super::tree::Tree;
+use super::super::turn::Turn;
 use super::Chores;
 use crate::clock::Deadline;
 use crate::process;
@@ -34,6 +36,26 @@ impl<'a> Chores<'a> {
         }
     }
 
+    /// For a task whose first run waits for its turn.
+    pub(crate) fn queued(
+        home: &'a Home,
+        ledger: &'a mut Ledger,
+        signals: &'a mut Signals,
+        turn: Turn,
+    ) -> Self {
+        // There is no process to look after yet.
+        let tree = Tree::foreign(None, &ledger.record.facts.run_token, None);
+        let spec = &ledger.record.spec;
+        let retries = Retries::new(spec.restart);
+        let owner = spec.owner.map(OwnerWatch::of);
+        Self {
+            owner,
+            retries: Some(retries),
+            turn: Some(turn),
+            ..Self::new(home, ledger, signals, tree, None, State::Queued)
+        }
+    }
+
     /// For a run whose supervisor is lost, and that goes on under us.
     pub(crate) fn attending(
         home: &'a Home,
@@ -44,6 +66,7 @@ impl<'a> Chores<'a> {
         let retries = Retries::new(spec.restart);
         let owner = spec.owner.map(OwnerWatch::of);
         let paused = ledger.is_paused();
+        ledger.input = Input::regained(&ledger.dir, spec);
         let mut limits = RunLimits::of(spec).after(ledger.active_time());
         if paused {
             limits.pause();
@@ -82,7 +105,7 @@ impl<'a> Chores<'a> {
     ) -> Self {
         let facts = &ledger.record.facts;
         let main = facts.state.main().copied().filter(process::is_alive);
-        let tree = Tree::foreign(main, &facts.run_token);
+        let tree = Tree::foreign(main, &facts.run_token, ledger.leaf.clone());
         let state = if facts.state.status().is_terminal() {
             State::Clearing {
                 then: Then::Leave,
@@ -134,6 +157,8 @@ impl<'a> Chores<'a> {
             next_run: Deadline::NEVER,
             owner: None,
             main_watch: None,
+            turn: None,
+            never: String::new(),
             hook: None,
         }
     }

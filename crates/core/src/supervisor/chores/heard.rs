@@ -18,6 +18,7 @@ impl Chores<'_> {
             gone = nothing_left;
             if let Some(exit) = main_exit {
                 self.main = None;
+                self.ledger.drain_input();
                 let alone = gone || self.tree.is_gone();
                 self.happen(Event::MainEnded {
                     exit: Some(exit),
@@ -48,6 +49,7 @@ impl Chores<'_> {
             self.happen(Event::Limit(Reason::Killed(reason)));
         }
         self.look_at_owner(heard);
+        self.look_at_turn(heard);
         self.look_at_hook();
         if self.next_run.has_passed() {
             self.next_run = Deadline::NEVER;

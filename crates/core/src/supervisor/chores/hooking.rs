@@ -8,7 +8,8 @@ use crate::task::MainExit;
 impl Chores<'_> {
     pub(super) fn run_hook(&mut self) {
         // Nothing of the task is left: whoever waits for that need not wait for the hook.
-        self.ledger.cleared();
+        self.all_gone();
+        self.ledger.close_input();
         match begin(self.home, self.ledger) {
             Begun::Running(hook) => self.hook = Some(hook),
             Begun::NotOurs => self.happen(Event::HookEnded),

@@ -7,6 +7,7 @@ use nix::fcntl::renameat;
 use super::{Growth, Ledger};
 use crate::clock::Timestamp;
 use crate::event::EventData;
+use crate::log::timeline::Lengths;
 use crate::process;
 use crate::store::{encode_record, failed, file};
 use crate::task::{FailReason, MainExit, Reason, RunToken, TaskState};
@@ -19,11 +20,26 @@ impl Ledger {
         reason: Option<Reason>,
         delay_ms: u64,
     ) {
-        self.note_restart(exit, reason, delay_ms);
+        self.note_restart(exit, reason.or(self.reason_of(exit)), delay_ms);
+        self.remove_leaf();
         let next_start_at = Timestamp::now().after_ms(delay_ms);
         self.record.facts.cleared = true;
         // On a full disk the record says that it runs, until it does.
         let _ = self.write(TaskState::BackingOff { next_start_at });
+    }
+
+    /// The run waits for its turn. `before`: how long its logs are.
+    pub(crate) fn queued(&mut self, before: Lengths) -> io::Result<()> {
+        let facts = &self.record.facts;
+        let queued = EventData::Queued {};
+        self.journal.append(&self.dir, facts, before, queued)?;
+        self.write(TaskState::Queued)
+    }
+
+    /// The run that waited for its turn begins.
+    pub(crate) fn turn_came(&mut self) {
+        // On a full disk the record says that it waits, until it runs.
+        let _ = self.write(TaskState::Starting);
     }
 
     /// The run that was to begin is left to a successor.
@@ -35,6 +51,7 @@ impl Ledger {
     /// This run is over and another follows.
     pub(crate) fn restarting(&mut self, exit: Option<MainExit>) {
         self.note_restart(exit, Some(Reason::asked()), 0);
+        self.remove_leaf();
         self.hand_over();
     }
 

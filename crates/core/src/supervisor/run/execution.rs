@@ -1,0 +1,62 @@
+//! A run begins, or waits until it may.
+
+use std::os::fd::OwnedFd;
+
+use super::super::Errand;
+use super::super::execute::{Execution, LogSource, Undo};
+use super::super::handshake::Answer;
+use super::super::log_file::remove;
+use super::super::turn::Turn;
+use super::Supervisor;
+use crate::store::{file, keep_environment};
+use crate::task::RestartPolicy;
+
+impl Supervisor {
+    /// Executes the run, or has it wait for its turn.
+    pub(super) fn begin_run(
+        &mut self,
+        log: LogSource,
+        undo: Undo,
+        handshake: &Option<OwnedFd>,
+    ) -> Answer {
+        let turn = Turn::of(&self.ledger.dir, &self.ledger.record, self.errand);
+        let execution = Execution {
+            home: &self.home,
+            ledger: &mut self.ledger,
+        };
+        let begun = match turn {
+            None => execution.run(log, undo, handshake).map(|main| {
+                self.main = Some(main);
+            }),
+            Some(mut turn) => execution.line_up(log, undo, handshake).map(|()| {
+                turn.stand_in_line(&self.home, &self.ledger.record);
+                self.turn = Some(turn);
+            }),
+        };
+        match begun {
+            Ok(()) => {
+                self.keep_environment();
+                self.ready()
+            }
+            Err(failure) => Answer::Failed(failure),
+        }
+    }
+
+    /// Keeps what the command inherits for a later `recover`, where the task may need one.
+    fn keep_environment(&self) {
+        let spec = &self.ledger.record.spec;
+        let dir = &self.ledger.dir;
+        let may_need = spec.restart.policy != RestartPolicy::Never && spec.inherit_env;
+        match self.errand {
+            Errand::Start | Errand::Restart if may_need => {
+                // Without it, recover falls back on its own.
+                let _ = keep_environment(dir, std::env::vars_os());
+            }
+            // An earlier generation may have had a policy.
+            Errand::Start if self.replaces => {
+                let _ = remove(dir, file::ENVIRON);
+            }
+            _ => {}
+        }
+    }
+}
