@@ -269,7 +269,8 @@ fn limits_are_shown_as_they_were_given() {
         (json!(null), 268_435_456),
     ] {
         let task = cli.start_and_wait(with(work("a", []), json!({ "limits": given })));
-        assert_eq!(task["limits"], json!({ "log_bytes": shown }));
+        assert_eq!(task["limits"]["log_bytes"], shown);
+        assert_eq!(task["limits"]["memory_bytes"], json!(null));
     }
 }
 
@@ -284,6 +285,10 @@ fn limits_that_cannot_be_meant_are_refused() {
         let details = refused(json!({ "log_bytes": wrong }));
         assert_eq!(details["field"], "limits.log_bytes", "{wrong}");
     }
+    for field in ["memory_bytes", "cpu_percent", "processes", "open_files"] {
+        let details = refused(json!({ field: 0 }));
+        assert_eq!(details["field"], format!("limits.{field}"));
+    }
     assert_eq!(refused(json!([65536]))["field"], "limits");
     let unknown = refused(json!({ "log_byte": 65536 }));
     assert_eq!(
@@ -291,7 +296,13 @@ fn limits_that_cannot_be_meant_are_refused() {
         (
             &json!("limits.log_byte"),
             &json!("log_bytes"),
-            &json!(["log_bytes"])
+            &json!([
+                "cpu_percent",
+                "log_bytes",
+                "memory_bytes",
+                "open_files",
+                "processes"
+            ])
         )
     );
     assert!(!cli.home().join("tasks/a").exists());
@@ -308,7 +319,7 @@ fn a_record_of_before_there_were_limits_is_read() {
     });
     let task = cli.task("a");
     assert_eq!(task["stderr"], "merge");
-    assert_eq!(task["limits"], json!({ "log_bytes": 268_435_456 }));
+    assert_eq!(task["limits"]["log_bytes"], 268_435_456);
     restart(&cli);
     assert_eq!(cli.log("a"), "one\none\n");
 }

@@ -297,6 +297,27 @@ fn what_a_lost_task_has_left_in_its_group_is_found_by_the_next_start() {
 }
 
 #[test]
+fn who_attends_to_a_task_looks_after_its_group() {
+    let cli = Cli::new();
+    let restart = json!({ "restart": { "policy": "on_failure", "max_retries": 1, "delay_ms": 1 } });
+    let shell = "echo run; exec sleep 1000";
+    let task = cli.start(with(with(script("a", shell), grouped()), restart));
+    let first = recorded_group(&cli, "a");
+    cli.lose_supervisor("a");
+    cli.run("recover").ok();
+    assert_eq!(recorded_group(&cli, "a"), first);
+    processes::send(pid_of(&task), Signal::SIGKILL);
+    eventually(|| cli.log("a") == "run\nrun\n", "the next run begins");
+    let second = cli.await_status("a", "running");
+    if let Some(first) = first {
+        let group = recorded_group(&cli, "a").expect("the next run has one, too");
+        assert_ne!(group, first);
+        assert!(!first.exists());
+        assert_eq!(members(&group), [pid_of(&second)]);
+    }
+}
+
+#[test]
 fn removing_a_lost_task_removes_its_group() {
     let cli = Cli::new();
     let task = cli.start(with(work("a", ["hang"]), grouped()));

@@ -85,13 +85,13 @@ fn a_lost_task_that_is_paused_has_a_supervisor_again() {
     assert_eq!(answer["task"]["paused"], true);
     assert_eq!(answer["task"]["supervised"], true);
     assert_eq!(pid_of(&answer["task"]), pid_of(&task));
-    assert!(stands_still(pid_of(&task)));
+    eventually(|| stands_still(pid_of(&task)), "it stands still");
     // The pause outlives another one.
     cli.lose_supervisor("a");
     assert_eq!(cli.task("a")["paused"], true);
     let answer = cli.run("resume").payload(json!("a")).ok();
     assert_eq!(answer["task"]["paused"], false);
-    assert!(!stands_still(pid_of(&task)));
+    eventually(|| !stands_still(pid_of(&task)), "it goes on");
     assert_eq!(cli.stop("a")["reason"], "stop_requested");
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -270,6 +271,69 @@ fn what_cannot_be_executed_fails_in_its_turn() {
 }
 
 #[test]
+fn limits_count_from_the_run_and_the_owner_from_the_start() {
+    let cli = Cli::new();
+    let mut owner = Command::new("sleep")
+        .arg("1000")
+        .spawn()
+        .expect("there is one");
+    cli.start(noted(&cli, "a", line("g", 1)));
+    cli.await_status("a", "running");
+    let owned = with(
+        noted(&cli, "owned", line("g", 1)),
+        json!({ "owner": { "pid": owner.id() } }),
+    );
+    cli.start(owned);
+    let limited = json!({ "timeout_ms": 300, "stop": { "grace_ms": 0 } });
+    let began = Instant::now();
+    cli.start(with(noted(&cli, "limited", line("g", 1)), limited));
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    let task = cli.wait("owned");
+    assert_eq!(
+        (&task["status"], &task["reason"]),
+        (&json!("killed"), &json!("owner_gone"))
+    );
+    assert_eq!(task["started_at"], Value::Null);
+    eventually(
+        || began.elapsed().as_millis() > 350,
+        "more time than a run may last",
+    );
+    assert_eq!(cli.task("limited")["status"], "queued");
+    go(&cli, "a");
+    assert_eq!(cli.wait("limited")["reason"], "timed_out");
+    assert_eq!(notes(&cli), ["a", "limited"]);
+}
+
+#[test]
+fn a_queued_task_can_be_followed_and_a_line_of_it_waited_for() {
+    let cli = Cli::new();
+    cli.start(noted(&cli, "a", line("g", 1)));
+    cli.await_status("a", "running");
+    let speaks = work("b", ["print", "ready", "wait-file", &cli.file("go-b")]);
+    cli.start(with(speaks, line("g", 1)));
+    let until = json!({ "id": "b", "until": { "log": "ready" } });
+    let wait = cli.run("wait").payload(until).spawn();
+    let follow = cli.run("events").payload(json!({ "id": "b" }));
+    let follow = follow.flags(["--follow"]).spawn();
+    wait.await_asleep();
+    follow.await_asleep();
+    go(&cli, "a");
+    assert_eq!(wait.finish().ok()["match"]["number"], 1);
+    go(&cli, "b");
+    let frames = follow.finish().frames();
+    let types: Vec<_> = frames.iter().map(|frame| text(&frame["type"])).collect();
+    let expected = [
+        "task.status.snapshot",
+        "task.queued",
+        "task.started",
+        "task.log.line",
+        "task.exited",
+    ];
+    assert_eq!(types, expected);
+}
+
+#[test]
 fn a_killed_holder_of_the_lines_lock_blocks_nobody() {
     let cli = Cli::new();
     cli.start_and_wait(noted_and_done(&cli, "a"));
@@ -314,8 +378,7 @@ fn tickets_without_a_task_are_void() {
         nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
     }
     assert_eq!(tickets(&cli, "g").len(), 4);
-    let started = cli.start(noted(&cli, "b", line("g", 1)));
-    assert_eq!(started["queue_position"], 0);
+    cli.start(noted(&cli, "b", line("g", 1)));
     cli.await_status("b", "running");
     assert_eq!(tickets(&cli, "g").len(), 1);
     go(&cli, "b");

@@ -8,7 +8,6 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, mkdirat};
 
-use super::position::Positions;
 use super::settle::await_unsupervised;
 use crate::client::Client;
 use crate::clock::{Deadline, Timestamp};
@@ -222,9 +221,7 @@ impl New<'_> {
         if matches!(task, Err(ref error) if !matches!(error, Error::TaskWaitTimedOut { .. })) {
             self.leave_line(record);
         }
-        let mut task = task?;
-        Positions::of(self.home).tell(&mut task);
-        Ok(task)
+        task
     }
 
     fn note_what_is_awaited(&self, record: &TaskRecord, not_started: Vec<TaskId>) -> Result<()> {

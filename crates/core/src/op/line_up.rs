@@ -11,6 +11,7 @@ use super::claim::{Claim, Claimed, claim, claim_any};
 use super::expire::{A_FEW, expire};
 use super::in_parallel;
 use super::plan::Plan;
+use super::position::Positions;
 use super::start::started;
 use crate::client::Client;
 use crate::clock::{Deadline, Timestamp};
@@ -83,8 +84,14 @@ impl Plan {
             batch.start(&self.levels, items, concurrency);
             items = rest;
         }
-        let results = batch.results.into_iter();
-        Ok(results.flatten().collect())
+        let mut results: Vec<_> = batch.results.into_iter().flatten().collect();
+        let mut positions = Positions::of(&home);
+        for (_, result) in &mut results {
+            if let Ok(answer) = result {
+                positions.tell(&mut answer.task);
+            }
+        }
+        Ok(results)
     }
 }
 

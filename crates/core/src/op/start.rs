@@ -5,6 +5,7 @@ use super::expire::{A_FEW, expire};
 use super::in_parallel;
 use super::logs::last_lines;
 use super::plan::Plan;
+use super::position::Positions;
 use super::wait::reach;
 use crate::client::{Client, find};
 use crate::clock::{Deadline, Timestamp};
@@ -151,7 +152,9 @@ fn begin(
     let previous = claimed.previous.as_deref();
     if spec.waits_for_its_turn() {
         let record = new.line_up(&spec, submitted_at, previous)?;
-        return new.launch_recorded(&record, previous, Vec::new());
+        let mut task = new.launch_recorded(&record, previous, Vec::new())?;
+        Positions::of(&home).tell(&mut task);
+        return Ok(task);
     }
     new.launch(&spec, submitted_at, previous)
 }

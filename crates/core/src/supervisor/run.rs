@@ -81,12 +81,6 @@ impl Supervisor {
         if let Some(end) = dir.read_end() {
             end.complete(&mut record.facts);
         }
-        if record.facts.state == TaskState::Queued {
-            // Whoever waited in its name would have handed it over: it was killed.
-            let problem = "its supervisor was killed while it waited for its turn".to_owned();
-            record.facts.state = failed(&TaskState::Queued, FailReason::SupervisorLost, problem);
-            record.facts.cleared = true;
-        }
         if !record.facts.state.status().is_terminal() && record.facts.boot_id != process::boot_id()?
         {
             // Its pids are those of strangers now.
@@ -95,6 +89,12 @@ impl Supervisor {
                 FailReason::HostRebooted,
                 "the machine was started anew while the task ran".to_owned(),
             );
+            record.facts.cleared = true;
+        }
+        if record.facts.state == TaskState::Queued {
+            // Whoever waited in its name would have handed it over: it was killed.
+            let problem = "its supervisor was killed while it waited for its turn".to_owned();
+            record.facts.state = failed(&TaskState::Queued, FailReason::SupervisorLost, problem);
             record.facts.cleared = true;
         }
         let journal = match errand {

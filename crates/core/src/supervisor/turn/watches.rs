@@ -15,6 +15,9 @@ const SOON: Duration = Duration::from_millis(2);
 /// Where nothing can tell.
 const UNTOLD: Duration = Duration::from_millis(200);
 
+/// Nobody watches more: descriptors are scarce.
+const MOST: usize = 256;
+
 /// Everything that is watched.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
@@ -40,10 +43,18 @@ impl Watches {
         self.untold = true;
     }
 
+    fn watch(&mut self, fd: OwnedFd) {
+        if self.fds.len() < MOST {
+            self.fds.push(fd);
+        } else {
+            self.untold();
+        }
+    }
+
     /// Waits for the hang-up of a FIFO that has a writer.
     pub(super) fn hang_up(&mut self, fifo: File) {
         if process::POLL_TELLS_HANG_UP {
-            self.fds.push(fifo.into());
+            self.watch(fifo.into());
         } else {
             self.untold();
         }
@@ -69,7 +80,7 @@ impl Watches {
             return;
         }
         match watch {
-            Ok(watch) => self.fds.push(watch),
+            Ok(watch) => self.watch(watch),
             Err(_) => self.untold(),
         }
     }
