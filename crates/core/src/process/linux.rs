@@ -176,12 +176,6 @@ pub(crate) fn become_subreaper() -> bool {
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 }
 }
 
-/// Has the kernel end this process when the thread that executed it ends.
-pub(crate) fn die_with_parent() {
-    // SAFETY: an option and a signal.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
-}
-
 /// Names the process in `ps -e` and `/proc/PID/comm` (at most 15 bytes are kept).
 pub(crate) fn set_title(title: &CStr) {
     // SAFETY: the kernel copies at most 16 bytes of a terminated string.

@@ -265,9 +265,6 @@ pub(crate) fn become_subreaper() -> bool {
     false
 }
 
-/// There is no such thing here.
-pub(crate) fn die_with_parent() {}
-
 /// Would name the process; here `ps` shows what it was executed as, which says the same.
 pub(crate) fn set_title(_title: &CStr) {}
 

@@ -36,11 +36,11 @@ pub use limit::{allow_many_descriptors, enlarge_pipe};
 pub(crate) use alive::{identify, identify_child, is_alive};
 pub(crate) use os::{
     POLL_TELLS_HANG_UP, PROMPT_TREE_EXIT, all_pids, become_subreaper, boot_id, children,
-    close_descriptors_from, die_with_parent, environment_values, exit_watch, parent_and_session,
+    close_descriptors_from, environment_values, exit_watch, parent_and_session,
     runs_our_program_as, set_title, working_directory,
 };
 pub(crate) use reap::{Reaped, reap, reap_child, reap_waiting};
-pub(crate) use signal::{kill_group, send, send_while};
+pub(crate) use signal::{die_with_parent, kill_group, send, send_while};
 pub(crate) use spawn::{ADDRESS_SPACE_IS_LIMITED, Confinement, SignalMask, Spawn, open_group};
 pub(crate) use terminal::PseudoTerminal;
 pub(crate) use usage::{listening_ports, usage};

@@ -52,6 +52,13 @@ pub(crate) fn kill_group(leader: i32) {
     }
 }
 
+/// Has the kernel end this process when the one that executed it ends; there is no such thing on
+/// macOS.
+pub(crate) fn die_with_parent() {
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

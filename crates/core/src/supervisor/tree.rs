@@ -3,8 +3,8 @@
 //! While the supervisor that executed the command lives, they are its descendants: as a
 //! subreaper it inherits whatever is orphaned, in whatever session it hides. After that
 //! supervisor is lost they are found by the mark in their environment and by descent from the
-//! main process, and in the group of the run if it has one. Either way the walk stops at other supervisors: a task that was started from
-//! within this one is a task of its own.
+//! main process, and in the group of the run if it has one. Either way the walk stops at other
+//! supervisors: a task that was started from within this one is a task of its own.
 
 mod others;
 mod walk;
@@ -12,7 +12,7 @@ mod walk;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-pub(crate) use others::is_supervisor;
+pub(crate) use self::others::is_supervisor;
 
 use self::walk::Walk;
 use super::cgroup::Leaf;
