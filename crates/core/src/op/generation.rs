@@ -107,7 +107,7 @@ impl New<'_> {
         submitted_at: Timestamp,
         previous: Option<&[u8]>,
     ) -> Result<Task> {
-        let record = self.record(spec, submitted_at)?;
+        let record = self.record(spec, submitted_at, previous)?;
         // First the FIFO, then the record: whoever sees the record has something to wait on.
         let launched = self
             .announce(&record, previous)
@@ -179,7 +179,7 @@ impl New<'_> {
         submitted_at: Timestamp,
         previous: Option<&[u8]>,
     ) -> Result<TaskRecord> {
-        let record = self.record(spec, submitted_at)?;
+        let record = self.record(spec, submitted_at, previous)?;
         self.announce(&record, previous)
             .and_then(|()| self.put_on_record(&record))
             .and_then(|()| self.join_line(&record))
@@ -266,6 +266,10 @@ impl New<'_> {
     /// There is no supervisor that could do it.
     fn undo(&self, record: &TaskRecord, previous: Option<&[u8]>) {
         forget_text(self.dir, record);
+        self.take_back(previous);
+    }
+
+    fn take_back(&self, previous: Option<&[u8]>) {
         let _ = match previous {
             // Written again as it was, where it has been replaced at all.
             Some(previous) => self.dir.restore(previous).map_err(|_| ()),
@@ -273,8 +277,14 @@ impl New<'_> {
         };
     }
 
-    fn record(&self, spec: &TaskSpec, submitted_at: Timestamp) -> Result<TaskRecord> {
+    fn record(
+        &self,
+        spec: &TaskSpec,
+        submitted_at: Timestamp,
+        previous: Option<&[u8]>,
+    ) -> Result<TaskRecord> {
         let boot_id = process::boot_id().map_err(|error| {
+            self.take_back(previous);
             Error::store("read the name of this boot in", Path::new("/proc"), &error)
         })?;
         Ok(TaskRecord {
