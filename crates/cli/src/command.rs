@@ -10,6 +10,7 @@ pub(crate) enum Command {
     Wait,
     Stop,
     Restart,
+    Send,
     Signal,
     Pause,
     Resume,
@@ -87,13 +88,14 @@ use Flag as F;
 
 impl Command {
     /// In the order of a first acquaintance.
-    pub(crate) const ALL: [Command; 20] = [
+    pub(crate) const ALL: [Command; 21] = [
         Self::Start,
         Self::Status,
         Self::List,
         Self::Wait,
         Self::Stop,
         Self::Restart,
+        Self::Send,
         Self::Signal,
         Self::Pause,
         Self::Resume,
@@ -119,6 +121,7 @@ impl Command {
             Self::Wait => "wait",
             Self::Stop => "stop",
             Self::Restart => "restart",
+            Self::Send => "send",
             Self::Signal => "signal",
             Self::Pause => "pause",
             Self::Resume => "resume",
@@ -145,6 +148,7 @@ impl Command {
             Self::Wait => "Wait until tasks have ended, or have written a line",
             Self::Stop => "End a task, every process of it, and answer when it is so",
             Self::Restart => "Run a task's command again under the same id",
+            Self::Send => "Write to a task's standard input, or type into its terminal",
             Self::Signal => "Send a signal to a running task",
             Self::Pause => "Have every process of a task stand still",
             Self::Resume => "Have a paused task go on",
@@ -181,7 +185,9 @@ impl Command {
     /// What its payload may be.
     pub(crate) fn payload(self) -> PayloadKind {
         match self {
-            Self::Start | Self::List | Self::Prune | Self::Signal => PayloadKind::Object,
+            Self::Start | Self::List | Self::Send | Self::Prune | Self::Signal => {
+                PayloadKind::Object
+            }
             Self::Status
             | Self::Wait
             | Self::Stop

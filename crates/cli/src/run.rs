@@ -78,6 +78,10 @@ impl Call {
             Command::Wait => self.wait(&payload.one()?),
             Command::Stop => self.stop(&payload),
             Command::Restart => self.restart(&payload),
+            Command::Send => {
+                let answer = op::send(&client()?, &payload.one()?, self.flags.deadline())?;
+                Ok(self.answer(&answer, 0))
+            }
             Command::Signal => {
                 let answer = op::signal(&client()?, &payload.one()?, self.flags.deadline())?;
                 Ok(self.answer(&answer, 0))

@@ -25,7 +25,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 36] = files![
+const FILES: [(&str, &str); 40] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -34,6 +34,8 @@ const FILES: [(&str, &str); 36] = files![
     "start-restart",
     "start-with-health",
     "start-watch",
+    "start-open-stdin",
+    "start-pty",
     "start-limits",
     "start-queued",
     "start-stack",
@@ -47,6 +49,8 @@ const FILES: [(&str, &str); 36] = files![
     "stop-one",
     "stop-by-tag",
     "restart-one",
+    "send-line",
+    "send-last-bytes",
     "signal-reload",
     "pause-one",
     "resume-session",

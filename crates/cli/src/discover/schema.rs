@@ -3,8 +3,8 @@
 use background_tasks_core::Result;
 use background_tasks_core::op::{DoctorAnswer, Recovered, RemoveReply, TaskReply};
 use background_tasks_core::request::{
-    self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, PruneAnswer, Request, StartAnswer,
-    TaskAnswer, WaitAnswer, invalid,
+    self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, PruneAnswer, Request, SendAnswer,
+    StartAnswer, TaskAnswer, WaitAnswer, invalid,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
@@ -60,13 +60,14 @@ pub(crate) struct SchemaAnswer {
 }
 
 /// The commands whose payload and answer are described by types.
-const DESCRIBED: [Command; 15] = [
+const DESCRIBED: [Command; 16] = [
     Command::Start,
     Command::Status,
     Command::List,
     Command::Wait,
     Command::Stop,
     Command::Restart,
+    Command::Send,
     Command::Signal,
     Command::Pause,
     Command::Resume,
@@ -129,6 +130,7 @@ fn input_schema(command: Command) -> Schema {
         Command::Wait => decoded::<request::Wait>(),
         Command::Stop => decoded::<request::Stop>(),
         Command::Restart => decoded::<request::Restart>(),
+        Command::Send => decoded::<request::Send>(),
         Command::Signal => decoded::<request::Signal>(),
         Command::Recover => decoded::<request::Recover>(),
         Command::Pause => decoded::<request::Pause>(),
@@ -150,6 +152,7 @@ fn output_schema(command: Command) -> Schema {
         Command::Stop | Command::Pause | Command::Resume => encoded::<TaskReply>(),
         Command::Recover => encoded::<BatchAnswer<Recovered>>(),
         Command::Restart => encoded::<OneOrBatch<TaskAnswer>>(),
+        Command::Send => encoded::<SendAnswer>(),
         Command::Remove => encoded::<RemoveReply>(),
         Command::Prune => encoded::<PruneAnswer>(),
         Command::Logs => encoded::<LogsReply>(),

@@ -216,6 +216,28 @@ struct Removed {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Sent {
+    task_id: String,
+    status: Status,
+    written_bytes: usize,
+    eof: bool,
+    task: Task,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "that it can be read is what is tested")]
+struct AboutInput {
+    hint: String,
+    retryable: bool,
+    id: String,
+    task: Task,
+    reason: String,
+    written_bytes: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Pruned {
     removed: Vec<String>,
     total: usize,
@@ -759,6 +781,25 @@ fn answers_about_tasks_that_are_lost_or_damaged() {
     let _: Happened = answer(&cli, "events", json!({ "id": "damaged" }), &[]);
     let _: Logs = answer(&cli, "logs", json!({ "id": "damaged" }), &[]);
     let _: OneTask = answer(&cli, "stop", json!({ "id": "damaged" }), &[]);
+}
+
+#[test]
+fn answers_about_what_is_sent() {
+    let cli = Cli::new();
+    cli.start(with(script("a", "cat"), json!({ "stdin": "open" })));
+    let sent: Sent = answer(&cli, "send", json!({ "id": "a", "text": "one\n" }), &[]);
+    assert_eq!((sent.written_bytes, sent.eof), (4, false));
+    assert_eq!((sent.task_id.as_str(), sent.status), ("a", Status::Running));
+    let last: Sent = answer(&cli, "send", json!({ "id": "a", "eof": true }), &[]);
+    assert!(last.eof && last.task.stdin == Some(json!("open")));
+    cli.wait("a");
+    let nobody = json!({ "id": "a", "text": "two" });
+    let refused: AboutInput = failure(&cli, "send", nobody, ErrorType::TaskNotRunning);
+    assert_eq!(
+        (refused.reason.as_str(), refused.written_bytes),
+        ("ended", 0)
+    );
+    assert_eq!(refused.task.id, refused.id);
 }
 
 #[test]

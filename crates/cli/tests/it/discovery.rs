@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use crate::harness::{Cli, end_of, fields, script, text, with, work};
 use crate::json_schema::faults;
 
-const TASK_VERBS: [&str; 14] = [
-    "start", "status", "list", "wait", "stop", "restart", "signal", "pause", "resume", "recover",
-    "remove", "prune", "logs", "events",
+const TASK_VERBS: [&str; 15] = [
+    "start", "status", "list", "wait", "stop", "restart", "send", "signal", "pause", "resume",
+    "recover", "remove", "prune", "logs", "events",
 ];
 const DISCOVERY: [&str; 6] = [
     "doctor",
@@ -393,7 +393,7 @@ fn examples() -> Vec<(String, Value)> {
         .map(|entry| read(entry.unwrap().path()))
         .collect();
     let order = [
-        "start", "status", "list", "logs", "events", "wait", "pause", "resume", "recover",
+        "start", "send", "status", "list", "logs", "events", "wait", "pause", "resume", "recover",
         "signal", "restart", "stop", "remove", "prune",
     ];
     all.sort_by_key(|(name, example)| {

@@ -293,6 +293,18 @@ impl Cli {
         found.unwrap_or_else(|| panic!("nobody supervises {id}"))
     }
 
+    /// Waits until the supervisor of a task, which goes on, sleeps for longer than a second.
+    pub fn await_rest(&self, id: &str) {
+        let pid = self.supervisor(id);
+        let rests = || {
+            let before = processes::times_slept(pid);
+            let wait = self.run("wait").text(id).flags(["--timeout", "1.2"]);
+            wait.err("TaskWaitTimedOut");
+            processes::times_slept(pid) == before
+        };
+        eventually(rests, "the supervisor rests");
+    }
+
     /// Waits until the supervisor of a task has nothing left to do.
     pub fn await_no_supervisor(&self, id: &str) {
         eventually(

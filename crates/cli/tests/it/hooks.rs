@@ -172,6 +172,10 @@ fn it_is_run_by_whoever_takes_over_from_a_lost_supervisor() {
         assert_eq!(told(&cli, id)["task"]["reason"], "supervisor_lost");
     }
     assert_eq!(outcomes(&cli, "stop").len(), 1);
+    // Nobody had to ask anything of it.
+    let events = cli.run("events").payload(json!("recover")).ok();
+    let types = crate::harness::types(events["frames"].as_array().unwrap());
+    assert!(!types.contains(&"task.stop_requested".to_owned()));
     cli.run("status")
         .payload(json!("remove"))
         .err("TaskNotFound");
@@ -234,4 +238,53 @@ fn a_bad_one_is_refused_before_anything_is_touched() {
         cli.run("start").payload(payload).err("CommandInputError");
     }
     cli.run("status").payload(json!("a")).err("TaskNotFound");
+}
+
+#[test]
+fn a_run_that_cannot_begin_is_an_end_for_good() {
+    let cli = Cli::new();
+    for (id, verb, payload) in [
+        ("restart", "restart", json!("restart")),
+        ("recover", "recover", json!({})),
+    ] {
+        let program = cli.make_file(id, "755", "#!/bin/sh\nexec sleep 600\n");
+        let restart = json!({ "restart": { "policy": "always" } });
+        let payload_of = with(json!({ "id": id, "command": program }), restart);
+        let task = cli.start(with_hook(payload_of, keeper(&cli, &format!("{id}.told"))));
+        if verb == "recover" {
+            cli.lose_supervisor(id);
+            send(pid_of(&task), Signal::SIGKILL);
+            eventually(|| cli.task(id)["status"] == "failed", "it is lost");
+        }
+        std::fs::remove_file(&program).unwrap();
+        let call = cli.run(verb).payload(payload);
+        if verb == "recover" {
+            call.exits(1);
+        } else {
+            call.err("SpawnFailed");
+        }
+        assert_eq!(cli.task(id)["reason"], "spawn_failed");
+        let told = told(&cli, &format!("{id}.told"));
+        assert_eq!(told["data"]["reason"], "spawn_failed");
+        outcome(&cli, id);
+        assert_eq!(outcomes(&cli, id).len(), 1);
+    }
+}
+
+#[test]
+fn a_run_that_another_one_follows_has_none() {
+    let cli = Cli::new();
+    let restart = json!({ "restart": { "policy": "always" } });
+    let payload = with(work("a", ["daemon", "print", "ready", "hang"]), restart);
+    let first = cli.start(with_hook(payload, keeper(&cli, "told")));
+    cli.await_line("a", "ready");
+    cli.lose_supervisor("a");
+    send(pid_of(&first), Signal::SIGKILL);
+    eventually(|| cli.task("a")["status"] == "failed", "it is lost");
+    // What it left is ended first.
+    cli.run("recover").ok();
+    assert_eq!(cli.task("a")["run"], 2);
+    assert_eq!(outcomes(&cli, "a").len(), 0);
+    cli.stop("a");
+    assert_eq!(outcomes(&cli, "a").len(), 1);
 }

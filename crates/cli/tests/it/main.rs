@@ -36,6 +36,8 @@ mod growth;
 mod health;
 // Good and bad places for the tasks, and who may read them.
 mod home;
+// What a command reads, and what is sent to it.
+mod input;
 // What is run once when a task has ended.
 mod hooks;
 // What is executed, how it ended, and what a start leaves behind.
@@ -77,6 +79,8 @@ mod stderr;
 mod stop;
 // When lines were written.
 mod times;
+// Commands that insist on a terminal.
+mod terminal;
 // Blocking until a line is written.
 mod until_log;
 // Clean and raw.

@@ -306,3 +306,146 @@ fn a_new_supervisor_sees_to_the_log_and_the_time_without_output() {
     );
     assert_eq!(cli.wait("a")["reason"], "idle");
 }
+
+#[test]
+fn many_callers_at_once_do_not_end_it() {
+    let cli = Cli::new();
+    cli.start(work("a", ["hang"]));
+    for _ in 0..4 {
+        let calls: Vec<_> = (0..8)
+            .map(|_| cli.run("resume").payload(json!("a")).spawn())
+            .collect();
+        for call in calls {
+            call.finish().ok();
+        }
+    }
+    assert_eq!(cli.task("a")["status"], "running");
+}
+
+#[test]
+fn a_wish_that_came_too_late_for_a_run_does_not_hold_up_the_next() {
+    let cli = Cli::new();
+    let go = cli.file("go");
+    let restart = json!({ "policy": "on_failure", "delay_ms": 300 });
+    let shell = format!("[ -e {go} ] && exit 0; touch {go}; exit 1");
+    cli.start(with(script("a", &shell), json!({ "restart": restart })));
+    eventually(
+        || cli.task("a")["next_start_at"].is_string(),
+        "it backs off",
+    );
+    // Whoever left it was killed before the signal that goes with it.
+    let record = cli.record("a");
+    let facts = &record["facts"];
+    let want = json!({
+        "version": record["version"], "generation": facts["generation"], "run": facts["run"],
+        "seq": 1, "verb": "pause",
+    });
+    std::fs::write(cli.task_file("a", "want.json"), want.to_string()).unwrap();
+    assert_eq!(end_of(&cli.wait("a")), json!(["exited", 0, null, null]));
+}
+
+#[test]
+fn a_signal_reaches_what_is_being_stopped_and_does_not_hurry_it() {
+    let cli = Cli::new();
+    let shell = "trap 'echo asked' TERM; trap 'echo told; exit 4' USR1; echo ready; \
+                 while :; do sleep 0.05; done";
+    cli.start(with(
+        script("a", shell),
+        json!({ "stop": { "grace_ms": 100 } }),
+    ));
+    cli.await_line("a", "ready");
+    let patient = json!({ "id": "a", "grace_ms": 600_000 });
+    let stop = cli.run("stop").payload(patient).spawn();
+    cli.await_line("a", "asked");
+    let signal = json!({ "id": "a", "signal": "USR2", "to": "main" });
+    let ignored = with(signal, json!({ "signal": "CONT" }));
+    cli.run("signal").payload(ignored).ok();
+    cli.run("signal")
+        .payload(json!({ "id": "a", "signal": "USR1" }))
+        .ok();
+    let answer = stop.finish().ok();
+    assert_eq!(
+        end_of(&answer["task"]),
+        json!(["killed", 4, null, "stop_requested"])
+    );
+    assert!(cli.log("a").ends_with("told\n"));
+}
+
+#[test]
+fn a_main_process_that_has_ended_cannot_be_told() {
+    let cli = Cli::new();
+    let wait = json!({ "leftovers": "wait" });
+    cli.start(with(script("a", "sleep 600 & exit 0"), wait));
+    eventually(|| cli.commands().len() == 1, "the main process has ended");
+    eventually(
+        || !cli.record("a")["facts"]["state"]["running"]["main_exit"].is_null(),
+        "which is on record",
+    );
+    let signal = json!({ "id": "a", "signal": "USR1" });
+    cli.run("signal").payload(signal).err("TaskNotRunning");
+    let signal = json!({ "id": "a", "signal": "USR1", "to": "tree" });
+    cli.run("signal").payload(signal).ok();
+    cli.wait("a");
+}
+
+#[test]
+fn what_nobody_is_left_to_wait_for_is_done_by_who_takes_over() {
+    for verb in ["pause", "stop"] {
+        let cli = Cli::new();
+        cli.start(work("a", ["hang"]));
+        let supervisor = cli.supervisor("a");
+        send(supervisor, Signal::SIGSTOP);
+        let caller = cli.run(verb).payload(json!("a")).spawn();
+        caller.await_asleep();
+        caller.kill();
+        send(supervisor, Signal::SIGKILL);
+        eventually(|| crate::processes::has_ended(supervisor), "it is lost");
+        cli.run("recover").ok();
+        if verb == "pause" {
+            eventually(|| cli.task("a")["paused"] == true, "it stands still");
+        } else {
+            assert_eq!(cli.wait("a")["reason"], "stop_requested");
+        }
+    }
+}
+
+#[test]
+fn a_caller_does_not_take_another_supervisor_for_the_one_that_it_told() {
+    let cli = Cli::new();
+    cli.start(work("a", ["hang"]));
+    let supervisor = cli.supervisor("a");
+    send(supervisor, Signal::SIGSTOP);
+    let caller = cli.run("pause").payload(json!("a")).spawn();
+    caller.await_asleep();
+    // It sleeps through the change of supervisors.
+    send(caller.pid(), Signal::SIGSTOP);
+    send(supervisor, Signal::SIGKILL);
+    eventually(|| crate::processes::has_ended(supervisor), "it is lost");
+    std::fs::remove_file(cli.task_file("a", "want.json")).unwrap();
+    cli.run("recover").ok();
+    send(caller.pid(), Signal::SIGCONT);
+    assert_eq!(caller.finish().ok()["task"]["paused"], true);
+}
+
+#[test]
+fn an_owner_that_ends_while_a_run_is_being_ended_counts_as_well() {
+    let cli = Cli::new();
+    let owner = pid_of(&cli.start(work("owner", ["hang"])));
+    let more = json!({
+        "owner": { "pid": owner },
+        "restart": { "policy": "always", "delay_ms": 1 },
+        "timeout_ms": 300,
+        "stop": { "grace_ms": 600_000 },
+    });
+    let shell = "trap 'echo asked' TERM; while [ ! -e go ]; do sleep 0.05; done";
+    let payload = with(script("a", shell), json!({ "workdir": cli.folder() }));
+    cli.start(with(payload, more));
+    cli.await_line("a", "asked");
+    cli.stop("owner");
+    cli.touch("go");
+    let task = cli.wait("a");
+    assert_eq!(
+        json!([task["reason"], task["run"]]),
+        json!(["owner_gone", 1])
+    );
+}

@@ -16,7 +16,7 @@ use crate::process;
 use crate::request::invalid;
 use crate::store::{
     Awaited, FORMAT_VERSION, Home, Line, ShortLock, TASKS, TaskDir, Ticket, file, first_marked,
-    is_regular, mark_ttl, observe_settled, remove_task, stat,
+    forget_text, is_regular, keep_text, mark_ttl, observe_settled, remove_task, stat,
 };
 use crate::supervisor::{Errand, Launch, LaunchTask, Pending};
 use crate::task::{Facts, Generation, RunToken, Task, TaskId, TaskRecord, TaskSpec, TaskState};
@@ -116,7 +116,7 @@ impl New<'_> {
                 self.put_on_record(&record)?;
                 self.go(launch)
             });
-        let pending = launched.inspect_err(|_| self.undo(previous))?;
+        let pending = launched.inspect_err(|_| self.undo(&record, previous))?;
         self.answer(pending, &record, previous)
     }
 
@@ -130,7 +130,7 @@ impl New<'_> {
                 .keep_previous(previous)
                 .map_err(|error| self.write_error(error))?;
         }
-        Ok(())
+        keep_text(self.dir, record).map_err(|error| self.write_error(error))
     }
 
     fn put_on_record(&self, record: &TaskRecord) -> Result<()> {
@@ -165,10 +165,8 @@ impl New<'_> {
         let facts = pending
             .wait(self.deadline.later(Deadline::after(HANDSHAKE)))
             .inspect_err(|error| self.clean_up_after(error, record, previous))?;
-        let record = TaskRecord {
-            facts,
-            ..record.clone()
-        };
+        let mut record = record.clone();
+        record.facts = facts;
         Ok(Task::of(&record, &self.home.log_path(self.id), true))
     }
 
@@ -185,7 +183,7 @@ impl New<'_> {
         self.announce(&record, previous)
             .and_then(|()| self.put_on_record(&record))
             .and_then(|()| self.join_line(&record))
-            .inspect_err(|_| self.undo(previous))?;
+            .inspect_err(|_| self.undo(&record, previous))?;
         Ok(record)
     }
 
@@ -216,7 +214,7 @@ impl New<'_> {
             .note_what_is_awaited(record, not_started)
             .and_then(|()| self.prepare())
             .and_then(|launch| self.go(launch));
-        let pending = launched.inspect_err(|_| self.undo(previous));
+        let pending = launched.inspect_err(|_| self.undo(record, previous));
         let task = pending.and_then(|pending| self.answer(pending, record, previous));
         if matches!(task, Err(ref error) if !matches!(error, Error::TaskWaitTimedOut { .. })) {
             self.leave_line(record);
@@ -261,12 +259,13 @@ impl New<'_> {
             && await_unsupervised(self.home, self.id, self.dir, self.deadline).is_ok()
             && first_marked(&record.facts.run_token).is_none()
         {
-            self.undo(previous);
+            self.undo(record, previous);
         }
     }
 
     /// There is no supervisor that could do it.
-    fn undo(&self, previous: Option<&[u8]>) {
+    fn undo(&self, record: &TaskRecord, previous: Option<&[u8]>) {
+        forget_text(self.dir, record);
         let _ = match previous {
             // Written again as it was, where it has been replaced at all.
             Some(previous) => self.dir.restore(previous).map_err(|_| ()),

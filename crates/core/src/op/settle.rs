@@ -16,7 +16,7 @@ use crate::store::{
     Want, first_of_run, hook_claim, observe_settled,
 };
 use crate::supervisor::{Errand, ID_VARIABLE, Launch, LaunchTask};
-use crate::task::{Facts, SignalNumber, StopSettings, TaskId, TaskRecord};
+use crate::task::{Facts, StopSettings, TaskId, TaskRecord};
 use crate::wait::poll_timeout;
 
 /// A task that nobody else changes for as long as this lives.
@@ -196,13 +196,6 @@ impl<'a> Settled<'a> {
         })
     }
 
-    /// Wakes the supervisor, if it is still this one.
-    pub(super) fn wake(&self, pid: i32) {
-        send_while(pid, &[SignalNumber::TERM], || {
-            SupervisorLock::holder(&self.dir).is_ok_and(|holder| holder == Holder::Supervisor(pid))
-        });
-    }
-
     /// Puts a new supervisor in charge of a lost task and has it end every process of it.
     pub(super) fn adopt_and_stop(
         self,
@@ -225,6 +218,13 @@ impl<'a> Settled<'a> {
         drop(lock);
         await_unsupervised(home, id, &dir, deadline)
     }
+}
+
+/// Wakes a supervisor for a wish, if it is still this one.
+pub(super) fn wake(dir: &TaskDir, supervisor: i32, verb: Verb) {
+    send_while(supervisor, &[verb.wake_signal()], || {
+        SupervisorLock::holder(dir).is_ok_and(|holder| holder == Holder::Supervisor(supervisor))
+    });
 }
 
 fn holder(home: &Home, id: &TaskId, dir: &TaskDir) -> Result<Holder> {

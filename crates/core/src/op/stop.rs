@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::in_parallel;
 use super::list::selected;
 use super::resources::pids_of;
-use super::settle::{Settled, await_end_of};
+use super::settle::{Settled, await_end_of, wake};
 use crate::client::{Client, find};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
@@ -124,7 +124,7 @@ pub(super) fn end_processes(
             if let Some(facts) = record.map(|record| record.facts.clone()) {
                 task.want_if_possible(&facts, Verb::Stop(stop));
             }
-            task.wake(pid);
+            wake(&task.dir, pid, Verb::Stop(stop));
             let Settled { dir, lock, .. } = task;
             drop(lock);
             // If it is killed before it is done, the next round sees what it left.

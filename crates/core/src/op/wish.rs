@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 
 use super::in_parallel;
 use super::list::selected;
-use super::settle::Settled;
+use super::settle::{Settled, wake};
 use super::stop::TaskReply;
 use crate::client::{Client, find};
 use crate::clock::Deadline;
@@ -22,7 +22,7 @@ use crate::process;
 use crate::request::{BatchAnswer, Pause, Resume, Selection, Signal, Target, TaskAnswer};
 use crate::store::{Condition, Holder, Home, SupervisorLock, TaskDir, Verb, Want};
 use crate::supervisor::{Errand, Launch};
-use crate::task::{Facts, Generation, TaskId, TaskState, TaskStatus};
+use crate::task::{Facts, Recipient, TaskId, TaskState};
 use crate::wait::poll_timeout;
 
 /// Between looks at a record where nothing can tell of its change.
@@ -92,17 +92,18 @@ fn carry_out(client: &Client, id: &TaskId, verb: Verb, deadline: Deadline) -> Re
     let home = client.home_of(id)?;
     // The run that it is meant for: a later one was begun by someone else.
     let mut meant = None;
+    let mut left = None;
     loop {
         let task = Settled::take(&home, id, deadline)?;
         let facts = task.observed.record()?.facts.clone();
-        if !matches!(facts.state, TaskState::Running { .. })
+        if !has_whom(&facts.state, verb)
             || *meant.get_or_insert_with(|| task.observed.run()) != task.observed.run()
         {
-            return Err(no_process(id, facts.state.status()).with_task(&task.observed.task()));
+            return Err(no_process(id, &facts.state).with_task(&task.observed.task()));
         }
         let Some(pid) = task.supervisor()? else {
             if task.observed.condition != Condition::Unsupervised {
-                return Err(no_process(id, facts.state.status()).with_task(&task.observed.task()));
+                return Err(no_process(id, &facts.state).with_task(&task.observed.task()));
             }
             Launch::prepare(task.launch_task())?
                 .go(Errand::Attend, client.supervisor(), &task.lock)?
@@ -113,43 +114,63 @@ fn carry_out(client: &Client, id: &TaskId, verb: Verb, deadline: Deadline) -> Re
         let pending = task.dir.read_want().filter(|want| want.is_undone(&facts));
         // One that is still to be carried out is not replaced: its caller waits for it, or was
         // killed before it woke the supervisor.
-        let is_ours = pending.is_none();
-        let seq = match pending {
-            Some(want) => want.seq,
-            None => leave(&task, &facts, verb)?,
+        let want = match pending {
+            Some(want) => want,
+            None => {
+                let want = leave(&task, &facts, verb)?;
+                left = Some(want.seq);
+                want
+            }
         };
-        task.wake(pid);
         let Settled { dir, lock, .. } = task;
+        // Before the supervisor is woken: it may be us that it has stand still.
         drop(lock);
+        wake(&dir, pid, want.verb);
         let place = Place {
             home: &home,
             id,
             dir: &dir,
-            generation: &facts.generation,
-            run: facts.run,
+            supervisor: pid,
+            facts: &facts,
+            want: &want,
         };
-        if place.is_done(seq, ear, deadline)? && is_ours {
+        if place.is_done(ear, deadline)? && left == Some(want.seq) {
             return Ok(TaskAnswer::of(find(&home, id)?.task()));
         }
     }
 }
 
-fn leave(task: &Settled<'_>, facts: &Facts, verb: Verb) -> Result<u64> {
+fn leave(task: &Settled<'_>, facts: &Facts, verb: Verb) -> Result<Want> {
     let want = Want::next(facts, task.dir.read_want(), verb);
     let name = format!("tasks/{}/want.json", task.id);
     task.dir
         .write_want(&want)
         .map_err(|error| task.home.error("write", &name, error))?;
-    Ok(want.seq)
+    Ok(want)
 }
 
-fn no_process(id: &TaskId, status: TaskStatus) -> Error {
-    let status = status.as_str();
-    Error::not_running(
-        format!("{id} is {status}: it has no process that could be told"),
-        "status tells how it stands; what is queued or starting can be asked again when it runs.",
-    )
-    .with("id", id.to_string())
+/// Whether there is a process to which this can be done.
+fn has_whom(state: &TaskState, verb: Verb) -> bool {
+    let TaskState::Running { main_exit, .. } = state else {
+        return false;
+    };
+    main_exit.is_none() || !matches!(verb, Verb::Signal(_, Recipient::Main))
+}
+
+fn no_process(id: &TaskId, state: &TaskState) -> Error {
+    let error = if matches!(state, TaskState::Running { .. }) {
+        Error::not_running(
+            format!("the main process of {id} has ended, it is running for what that left"),
+            "`\"to\": \"tree\"` reaches what is left.",
+        )
+    } else {
+        let status = state.status().as_str();
+        Error::not_running(
+            format!("{id} is {status}: it has no process that could be told"),
+            "status tells how it stands; what is queued or starting can be asked again when it runs.",
+        )
+    };
+    error.with("id", id.to_string())
 }
 
 /// What tells that a supervisor may have done something: its record is replaced, or it has ended.
@@ -196,19 +217,21 @@ impl Ear {
     }
 }
 
-/// The run that something is wished of.
+/// Where a wish has been left.
 struct Place<'a> {
     home: &'a Home,
     id: &'a TaskId,
     dir: &'a TaskDir,
-    generation: &'a Generation,
-    run: u32,
+    /// For whom.
+    supervisor: i32,
+    facts: &'a Facts,
+    want: &'a Want,
 }
 
 impl Place<'_> {
     /// Waits until the wish has been carried out; `false` when the supervisor has ended, or begun
     /// another run, without a word about it.
-    fn is_done(&self, seq: u64, mut ear: Ear, deadline: Deadline) -> Result<bool> {
+    fn is_done(&self, mut ear: Ear, deadline: Deadline) -> Result<bool> {
         loop {
             let supervisor = SupervisorLock::holder(self.dir).map_err(|error| {
                 self.home
@@ -216,15 +239,19 @@ impl Place<'_> {
             })?;
             if let Ok(record) = self.dir.read_record() {
                 let facts = &record.facts;
-                let is_same = facts.generation == *self.generation && facts.run == self.run;
-                if is_same && facts.wish_done >= seq {
-                    return Ok(true);
+                let is_same = facts.generation == self.facts.generation;
+                if is_same && facts.wish_done >= self.want.seq {
+                    return Ok(!self.is_overtaken());
                 }
-                if !is_same || facts.state.status().is_terminal() {
+                if !is_same
+                    || facts.run != self.facts.run
+                    || !has_whom(&facts.state, self.want.verb)
+                {
                     return Ok(false);
                 }
             }
-            if supervisor == Holder::Nobody {
+            // Another one does not know that it was woken.
+            if supervisor != Holder::Supervisor(self.supervisor) {
                 return Ok(false);
             }
             if deadline.has_passed() {
@@ -234,5 +261,14 @@ impl Place<'_> {
             }
             ear.listen(deadline)?;
         }
+    }
+
+    /// Whether somebody has wished the end of the run since: that does not wait for what was wished
+    /// before.
+    fn is_overtaken(&self) -> bool {
+        let now = self.dir.read_want();
+        !now.is_some_and(|now| {
+            now.is_for(self.facts) && (now.seq == self.want.seq || !now.verb.ends_run())
+        })
     }
 }

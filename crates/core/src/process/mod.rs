@@ -21,6 +21,7 @@ mod os;
 mod reap;
 mod signal;
 mod spawn;
+mod terminal;
 #[cfg(target_os = "linux")]
 #[path = "usage_linux.rs"]
 mod usage;
@@ -41,6 +42,7 @@ pub(crate) use os::{
 pub(crate) use reap::{Reaped, reap, reap_child, reap_waiting};
 pub(crate) use signal::{die_with_parent, kill_group, send, send_while};
 pub(crate) use spawn::{ADDRESS_SPACE_IS_LIMITED, Confinement, SignalMask, Spawn, open_group};
+pub(crate) use terminal::PseudoTerminal;
 pub(crate) use usage::{listening_ports, usage};
 
 #[cfg(target_os = "linux")]

@@ -42,6 +42,9 @@ pub(crate) struct Spawn<'a> {
     pub descriptors: &'a [(BorrowedFd<'a>, RawFd)],
     /// What it begins with.
     pub mask: SignalMask,
+    /// Whether its descriptor 0 is a terminal, which is then to control its session. Only for
+    /// [`Spawn::run_within`].
+    pub has_terminal: bool,
 }
 
 #[cfg(target_os = "macos")]

@@ -1,16 +1,20 @@
-//! The FIFO that hangs up when a task has ended.
+//! FIFOs: one hangs up when a task has ended, others carry what is sent to it.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::{TaskDir, file};
 
 const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+const FLAGS: OFlag = OFlag::O_NONBLOCK
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_NOFOLLOW);
 
 /// Makes a FIFO, 0600.
 #[cfg(not(target_os = "macos"))]
@@ -24,6 +28,49 @@ pub(crate) fn make_fifo(dir: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
     let mut path = std::path::PathBuf::new();
     nix::fcntl::fcntl(dir, nix::fcntl::FcntlArg::F_GETPATH(&mut path))?;
     nix::unistd::mkfifo(&path.join(name), MODE)
+}
+
+/// Both ends of a FIFO; neither waits.
+#[derive(Debug)]
+pub(crate) struct Fifo {
+    pub reader: OwnedFd,
+    pub writer: OwnedFd,
+}
+
+impl Fifo {
+    /// Puts a new one in place of whatever has this name: nobody who has the old one open can
+    /// reach it.
+    pub(crate) fn replace(dir: &TaskDir, name: &str) -> Result<Self, Errno> {
+        let aside = format!("{name}.new");
+        match unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+        make_fifo(dir.as_fd(), &aside)?;
+        // One without a reader cannot be opened for writing without waiting: read first.
+        let reader = openat(dir, aside.as_str(), FLAGS | OFlag::O_RDONLY, Mode::empty())?;
+        let writer = openat(dir, aside.as_str(), FLAGS | OFlag::O_WRONLY, Mode::empty())?;
+        renameat(dir, aside.as_str(), dir, name)?;
+        Ok(Self { reader, writer })
+    }
+}
+
+/// Opens a FIFO to write to it without waiting.
+///
+/// # Errors
+/// `ENOENT` when there is none, `ENXIO` when nobody reads from it, `EINVAL` when something else
+/// stands in its place.
+pub(crate) fn open_writer(dir: &TaskDir, name: &str) -> Result<File, Errno> {
+    let fifo = match openat(dir, name, FLAGS | OFlag::O_WRONLY, Mode::empty()) {
+        // What a symbolic link or a folder answers.
+        Err(Errno::ELOOP | Errno::EISDIR) => return Err(Errno::EINVAL),
+        other => other?,
+    };
+    if fstat(&fifo)?.st_mode & libc::S_IFMT == libc::S_IFIFO {
+        Ok(File::from(fifo))
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 /// The FIFO of a task, to wait for its hang-up.

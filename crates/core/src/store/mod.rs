@@ -15,6 +15,10 @@
 //!   tasks/<id>/timeline              how long the logs were, when; see `log/timeline.rs`
 //!   tasks/<id>/cut, cut.stderr       what has been freed of a capped log
 //!   tasks/<id>/lines, lines.stderr   how far the lines have been counted
+//!   tasks/<id>/stdin                 FIFO that `send` writes to
+//!   tasks/<id>/stdin.end             FIFO through which `send` says that this was all
+//!   tasks/<id>/stdin.lock            held by the `send` whose turn it is
+//!   tasks/<id>/stdin.text            what the command is given to read
 //!   tasks/<id>/on_exit.<generation>.<run>  claims the hook of that end
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
 //!   tasks/<id>/cgroup                where the group of a run with limits is
@@ -35,6 +39,7 @@ mod fifo;
 mod format;
 mod home;
 mod hook;
+mod input;
 mod lock;
 mod observe;
 mod observed;
@@ -52,10 +57,11 @@ pub(crate) use awaited::Awaited;
 pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked, first_of_run};
 pub(crate) use end::EndRecord;
 pub(crate) use environ::{keep_environment, kept_environment};
-pub(crate) use fifo::{has_writer, make_fifo, open_live};
+pub(crate) use fifo::{Fifo, has_writer, make_fifo, open_live, open_writer};
 pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
 pub(crate) use hook::hook_claim;
+pub(crate) use input::{InputLock, forget_text, keep_text, open_text, settle_text};
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
 pub(crate) use observed::Readiness;

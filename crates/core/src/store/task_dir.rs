@@ -32,6 +32,10 @@ pub(crate) mod file {
     pub(crate) const LINES: &str = "lines";
     pub(crate) const STDERR_LINES: &str = "lines.stderr";
     pub(crate) const SUPERVISOR_LOCK: &str = "supervisor.lock";
+    pub(crate) const INPUT: &str = "stdin";
+    pub(crate) const INPUT_END: &str = "stdin.end";
+    pub(crate) const INPUT_LOCK: &str = "stdin.lock";
+    pub(crate) const INPUT_TEXT: &str = "stdin.text";
     pub(crate) const CGROUP: &str = "cgroup";
     pub(crate) const PANIC: &str = "supervisor.panic";
 }

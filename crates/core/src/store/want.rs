@@ -33,6 +33,23 @@ pub(crate) enum Verb {
     Signal(SignalNumber, Recipient),
 }
 
+impl Verb {
+    /// Whether it has the run end; the others have it go on.
+    pub(crate) fn ends_run(self) -> bool {
+        matches!(self, Self::Stop(_) | Self::Restart(_))
+    }
+
+    /// What wakes the supervisor for it. SIGTERM has the run end even where no wish is found, so it
+    /// must never come for the others: one signal may be sent for a wish that is done already.
+    pub(crate) fn wake_signal(self) -> SignalNumber {
+        if self.ends_run() {
+            SignalNumber::TERM
+        } else {
+            SignalNumber::USR1
+        }
+    }
+}
+
 impl Want {
     /// The next wish after `previous`, for the run that `facts` speak of. A stop that is less
     /// harsh than the one that is already wanted gives way to it.

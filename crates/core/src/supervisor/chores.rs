@@ -16,6 +16,7 @@ use super::detach::release_unused_stack;
 use super::execute::{Execution, LogSource, Undo};
 use super::growth::Growth;
 use super::hook::RunningHook;
+use super::input::Input;
 use super::ledger::Ledger;
 use super::limits::RunLimits;
 use super::machine::{Action, Event, Settings, State, step};
@@ -88,6 +89,7 @@ fn listen_to<'a>(
     let sources = sources.into_iter();
     sources
         .filter_map(|(fd, concern)| Some(Listen::to(fd?, concern)))
+        .chain(ledger.input.iter().flat_map(Input::listen))
         .chain(turn)
         .collect()
 }
@@ -95,6 +97,11 @@ fn listen_to<'a>(
 impl Chores<'_> {
     /// Tells the machine what has happened and does what it decides.
     pub(crate) fn happen(&mut self, event: Event) {
+        self.is_heeded(event);
+    }
+
+    /// The same, and whether it decides anything.
+    fn is_heeded(&mut self, event: Event) -> bool {
         if let Some(retries) = &self.retries {
             let (success, failure) = retries.outlook(self.ledger.run_time());
             self.settings.after_success = success;
@@ -103,9 +110,11 @@ impl Chores<'_> {
         let (next, actions) = step(self.settings, self.state, event);
         self.state = next;
         let cleared = matches!(actions.last(), Some(Action::Leave | Action::RunHook));
+        let is_heeded = !actions.is_empty();
         for action in actions {
             self.perform(action, cleared);
         }
+        is_heeded
     }
 
     fn perform(&mut self, action: Action, cleared: bool) {
@@ -158,6 +167,7 @@ impl Chores<'_> {
         self.grace = Deadline::NEVER;
         self.sweep = None;
         self.limits = RunLimits::NONE;
+        self.ledger.close_input();
         self.next_run = Deadline::after(Duration::from_millis(delay_ms));
     }
 
@@ -212,6 +222,7 @@ impl Chores<'_> {
                 ),
             )?;
             let written = heard.written;
+            self.ledger.attend_input(&heard.ready);
             self.attend_to(&heard);
             // What is written has no part in how the task fares: the machine is not told.
             self.ledger
@@ -219,6 +230,7 @@ impl Chores<'_> {
             self.search_logs();
         }
         self.part_with_probe();
+        self.ledger.close_input();
         self.ledger.with_growth(Growth::finish);
         Ok(())
     }
@@ -229,6 +241,10 @@ impl Chores<'_> {
             _ if self.tree.is_told_by_kernel() => Deadline::NEVER,
             State::Stopping { .. } | State::Clearing { .. } => Deadline::after(LOOK_AGAIN),
             State::Lingering { .. } => Deadline::after(LOOK_SELDOM),
+            // No pidfd: an old kernel, or no descriptors.
+            State::Running if self.tree.is_foreign() && self.main_watch.is_none() => {
+                Deadline::after(LOOK_SELDOM)
+            }
             _ => Deadline::NEVER,
         };
         let grows = self.ledger.growth.as_ref();
@@ -241,6 +257,7 @@ impl Chores<'_> {
         let turn = self.turn.as_ref().map_or(Deadline::NEVER, Turn::due);
         let hook = self.hook.as_ref().map_or(Deadline::NEVER, RunningHook::due);
         own.sooner(hook)
+            .sooner(self.ledger.input_due())
             .sooner(sweep)
             .sooner(look)
             .sooner(grows)

@@ -13,6 +13,7 @@ use nix::unistd::{AccessFlags, faccessat};
 
 use super::confine::Confined;
 use super::handshake::SpawnFailure;
+use super::input::Prepared;
 use super::launch::errno_of;
 use super::log_file::Logs;
 use super::{ID_VARIABLE, RUN_VARIABLE};
@@ -25,12 +26,22 @@ use crate::task::{ProcessIdentity, Program, RunToken, TaskId, TaskSpec};
 /// PATH where a task has none; the default of execvp(3) in common C libraries.
 const DEFAULT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
 
+/// What a terminal calls itself, unless told: what most of them do.
+const DEFAULT_TERM: &str = "xterm-256color";
+
 /// A command about to be executed.
 pub(crate) struct Command<'a> {
     pub home: &'a Home,
     pub id: &'a TaskId,
     pub spec: &'a TaskSpec,
     pub token: &'a RunToken,
+}
+
+/// What a program finds as its standard streams, and whether they are its terminal.
+#[derive(Clone, Copy)]
+struct Standard<'a> {
+    descriptors: &'a [(BorrowedFd<'a>, RawFd)],
+    is_terminal: bool,
 }
 
 type Environment = BTreeMap<OsString, OsString>;
@@ -51,40 +62,32 @@ impl Command<'_> {
         Ok(dir)
     }
 
-    /// Executes the command with the logs as its output.
+    /// Executes the command with the logs, or its terminal, as its output.
     pub(crate) fn execute(
         &self,
         workdir: &OwnedFd,
+        input: &Prepared,
         logs: &Logs,
         confined: Option<&Confined<'_>>,
     ) -> Result<ProcessIdentity, SpawnFailure> {
-        let null = open(
-            "/dev/null",
-            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|errno| SpawnFailure::new(SpawnStep::Stdin, "/dev/null", errno))?;
-        let stderr = logs.stderr.as_ref().unwrap_or(&logs.main);
-        let descriptors = [
-            (null.as_fd(), 0),
-            (logs.main.as_fd(), 1),
-            (stderr.as_fd(), 2),
-        ];
+        let (stdout, stderr) = if input.is_terminal() {
+            (input.stdin.as_fd(), input.stdin.as_fd())
+        } else {
+            let stderr = logs.stderr.as_ref().unwrap_or(&logs.main);
+            (logs.main.as_fd(), stderr.as_fd())
+        };
+        let standard = Standard {
+            descriptors: &[(input.stdin.as_fd(), 0), (stdout, 1), (stderr, 2)],
+            is_terminal: input.is_terminal(),
+        };
         let environment = self.environment()?;
         match &self.spec.program {
             Program::Direct { command, args } => {
-                spawn(command, args, &environment, workdir, &descriptors, confined)
+                spawn(command, args, &environment, workdir, standard, confined)
             }
             Program::Shell(script) => {
                 let args = ["-c".to_owned(), script.clone()];
-                spawn(
-                    "/bin/sh",
-                    &args,
-                    &environment,
-                    workdir,
-                    &descriptors,
-                    confined,
-                )
+                spawn("/bin/sh", &args, &environment, workdir, standard, confined)
             }
         }
     }
@@ -100,7 +103,11 @@ impl Command<'_> {
         let workdir = self.open_workdir()?;
         let mut environment = self.environment()?;
         environment.remove(OsStr::new(RUN_VARIABLE));
-        spawn(command, args, &environment, &workdir, descriptors, None)
+        let standard = Standard {
+            descriptors,
+            is_terminal: false,
+        };
+        spawn(command, args, &environment, &workdir, standard, None)
     }
 
     /// Executes a health probe, whose outcome is all that anybody wants of it. What it leaves behind
@@ -113,8 +120,11 @@ impl Command<'_> {
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let workdir = self.open_workdir()?;
         let environment = self.environment()?;
-        let descriptors = [(null, 0), (null, 1), (null, 2)];
-        spawn(command, args, &environment, &workdir, &descriptors, None)
+        let standard = Standard {
+            descriptors: &[(null, 0), (null, 1), (null, 2)],
+            is_terminal: false,
+        };
+        spawn(command, args, &environment, &workdir, standard, None)
     }
 
     /// What is inherited, then the env file, then `env`, then what is ours.
@@ -122,6 +132,10 @@ impl Command<'_> {
         let mut environment = Environment::new();
         if self.spec.inherit_env {
             environment.extend(std::env::vars_os());
+        }
+        if self.spec.pty.is_some() {
+            // The caller's speaks of another terminal.
+            environment.insert("TERM".into(), DEFAULT_TERM.into());
         }
         let home = OsString::from(self.home.path());
         environment.insert(crate::store::HOME_VARIABLE.into(), home);
@@ -151,7 +165,7 @@ fn spawn(
     args: &[String],
     environment: &Environment,
     workdir: &OwnedFd,
-    descriptors: &[(BorrowedFd<'_>, RawFd)],
+    standard: Standard<'_>,
     confined: Option<&Confined<'_>>,
 ) -> Result<ProcessIdentity, SpawnFailure> {
     let program = resolve(command, environment, workdir)
@@ -166,8 +180,9 @@ fn spawn(
         argv: &argv,
         env: &env,
         workdir: workdir.as_fd(),
-        descriptors,
+        descriptors: standard.descriptors,
         mask: SignalMask::Empty,
+        has_terminal: standard.is_terminal,
     }
     .run_within(confined.map(Confined::as_confinement).as_ref())
     .map_err(failure)?;

@@ -13,6 +13,7 @@ use super::command::Command;
 use super::confine::Plan;
 use super::growth::Growth;
 use super::handshake::{SpawnFailure, is_heard};
+use super::input::{Prepared, remove_names};
 use super::launch::errno_of;
 use super::ledger::Ledger;
 use super::log_file::{LogPlace, Logs, remove};
@@ -21,7 +22,7 @@ use crate::error::SpawnStep;
 use crate::log::LogStream;
 use crate::log::timeline::Lengths;
 use crate::process::{self, Reaped};
-use crate::store::{Home, file};
+use crate::store::{Home, file, forget_text, settle_text};
 use crate::task::{ProcessIdentity, RunToken, Stderr};
 
 /// What is to be undone when the command cannot be executed.
@@ -85,6 +86,11 @@ impl Execution<'_> {
         replaces: bool,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let workdir = self.command().open_workdir()?;
+        if matches!(source, LogSource::Present) {
+            // The supervisor that began the generation may have been killed before it could.
+            let _ = settle_text(&self.ledger.dir, &self.ledger.record, false);
+        }
+        let input = Prepared::open(&self.ledger.dir, &self.ledger.record)?;
         let (mut logs, modified) = self.open_logs(source)?;
         let before = match source {
             LogSource::Anew => Lengths::default(),
@@ -94,7 +100,7 @@ impl Execution<'_> {
             .allocate_end()
             .map_err(|error| record_failure(&error))?;
         self.ledger.executing();
-        let main = self.execute_within_limits(&workdir, &logs)?;
+        let main = self.execute_within_limits(&workdir, &input, &logs)?;
         // The record before what it replaces: a disk that is too full for it must not have cost
         // the earlier log and journal.
         if let Err(error) = self.ledger.running(main, before) {
@@ -113,12 +119,14 @@ impl Execution<'_> {
         let (generation, limits) = (record.facts.generation.clone(), record.spec.limits);
         let growth = Growth::new(logs, generation, limits, before, modified);
         self.ledger.growth = Some(growth);
+        self.ledger.input = input.input;
         Ok(main)
     }
 
     fn execute_within_limits(
         &mut self,
         workdir: &OwnedFd,
+        input: &Prepared,
         logs: &Logs,
     ) -> Result<ProcessIdentity, SpawnFailure> {
         let limits = self.ledger.record.spec.limits;
@@ -127,7 +135,7 @@ impl Execution<'_> {
         let plan = Plan::of(&limits)
             .map_err(|error| failure(Errno::EOPNOTSUPP).explained(error.to_string()))?;
         let Some(plan) = plan else {
-            return self.command().execute(workdir, logs, None);
+            return self.command().execute(workdir, input, logs, None);
         };
         if let Some(place) = &plan.place {
             let record = &self.ledger.record;
@@ -140,7 +148,10 @@ impl Execution<'_> {
         }
         plan.confine(self.ledger.leaf.as_ref())
             .map_err(failure)
-            .and_then(|confined| self.command().execute(workdir, logs, Some(&confined)))
+            .and_then(|confined| {
+                self.command()
+                    .execute(workdir, input, logs, Some(&confined))
+            })
     }
 
     fn command(&self) -> Command<'_> {
@@ -205,6 +216,7 @@ impl Execution<'_> {
 
     /// Puts the new logs in the place of the old ones, with all that was known of those.
     pub(super) fn put_in_place(&self, logs: &mut Logs, replaces: bool) -> io::Result<()> {
+        settle_text(&self.ledger.dir, &self.ledger.record, replaces)?;
         logs.in_folder = self.log_place(LogStream::Main).put_in_place()?;
         if logs.stderr.is_some() {
             logs.in_folder &= self.log_place(LogStream::Stderr).put_in_place()?;
@@ -249,14 +261,18 @@ impl Execution<'_> {
             let _ = self.log_place(LogStream::Stderr).discard_aside();
         }
         self.ledger.discard_journal();
+        let _ = remove_names(&self.ledger.dir);
         match undo {
             Undo::Remove => {
                 let _ = crate::store::remove_task(self.home, &self.ledger.record.id);
             }
             Undo::Restore => {
+                forget_text(&self.ledger.dir, &self.ledger.record);
                 self.ledger.restore_previous();
             }
             Undo::Record => {
+                // A restart reads it.
+                let _ = settle_text(&self.ledger.dir, &self.ledger.record, true);
                 self.ledger.failed_to_start(failure.to_string());
             }
         }

@@ -7,6 +7,7 @@
 //!                              └────┘ looked after at most 100 ms, something new
 //! ```
 
+use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime};
 
@@ -101,6 +102,11 @@ impl Growth {
     /// How long they were before the run.
     pub(crate) fn before(&self) -> Lengths {
         self.before
+    }
+
+    /// The one with standard output in it.
+    pub(crate) fn main_log(&self) -> &File {
+        &self.logs.main
     }
 
     /// Begins to look after them.

@@ -148,6 +148,7 @@ impl<'a> Launch<'a> {
                 (live.as_fd(), descriptor::LIVE),
             ],
             mask: SignalMask::Full,
+            has_terminal: false,
         };
         launch_outside_of_tasks(&supervisor)
     }

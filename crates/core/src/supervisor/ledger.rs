@@ -1,6 +1,7 @@
 //! Everything that a supervisor puts on record. It is the only writer while it lives.
 
 mod ends;
+mod inputs;
 mod pauses;
 mod runs;
 
@@ -14,6 +15,7 @@ use nix::sys::stat::Mode;
 
 use super::cgroup::Leaf;
 use super::growth::Growth;
+use super::input::Input;
 use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
@@ -33,6 +35,8 @@ pub(crate) struct Ledger {
     pub growth: Option<Growth>,
     /// What the last probe of the present run found wrong.
     pub last_problem: Option<String>,
+    /// What can be sent to it; set likewise.
+    pub input: Option<Input>,
     /// The group of the present run; only a task with limits has one.
     pub leaf: Option<Leaf>,
     journal: Journal,
@@ -49,6 +53,7 @@ impl Ledger {
             record,
             growth: None,
             last_problem: None,
+            input: None,
             leaf: None,
             journal,
             end: None,
@@ -182,9 +187,11 @@ impl Ledger {
         self.note(EventData::SignalSent { signal, to });
     }
 
-    /// Puts on record that a wish has been carried out which changed nothing else.
+    /// Puts on record how far wishes have been carried out, while the run lasts.
     pub(crate) fn wish_done(&mut self) {
-        let _ = self.rewrite();
+        if matches!(self.record.facts.state, TaskState::Running { .. }) {
+            let _ = self.rewrite();
+        }
     }
 
     /// How long the present run has lasted.

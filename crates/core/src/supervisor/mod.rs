@@ -10,7 +10,8 @@
 //!     │                                 chores.rs    do it: execute.rs, tree.rs, ledger.rs
 //!     │                                 growth.rs    and beside it: when the logs grow,
 //!     │                                 scan.rs      what is in them,
-//!     │                                 probe.rs     how the task fares
+//!     │                                 probe.rs     how the task fares,
+//!     │                                 input.rs     and what is sent to the command
 //!     ◀───────── handshake.rs ──────────┘
 //! ```
 
@@ -26,6 +27,7 @@ mod folder_watch;
 mod growth;
 mod handshake;
 mod hook;
+mod input;
 mod launch;
 mod ledger;
 mod limits;
@@ -39,6 +41,7 @@ mod run;
 mod scan;
 mod signals;
 mod succession;
+mod terminal;
 mod timeline_file;
 mod tree;
 mod turn;

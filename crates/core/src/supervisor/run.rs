@@ -123,7 +123,15 @@ impl Supervisor {
         supervisor.lock.settle()?;
         drop(short_lock);
         tell(handshake, &answer);
-        Ok(matches!(answer, Answer::Ready(_)).then_some(supervisor))
+        let goes_on = matches!(answer, Answer::Ready(_)) || supervisor.has_ended_with_hook();
+        Ok(goes_on.then_some(supervisor))
+    }
+
+    /// Whether the run that was to begin is the end for good instead, which a hook is to hear of.
+    fn has_ended_with_hook(&mut self) -> bool {
+        self.errand = Errand::Adopt;
+        let TaskRecord { spec, facts, .. } = &self.ledger.record;
+        spec.on_exit.is_some() && facts.state.status().is_terminal()
     }
 
     fn start(&mut self, handshake: &Option<OwnedFd>) -> Answer {
@@ -220,14 +228,20 @@ impl Supervisor {
     fn end_adopted(&mut self, event: Event) -> io::Result<()> {
         let state = self.ledger.record.facts.state.clone();
         let mut chores = Chores::adopted(&self.home, &mut self.ledger, &mut self.signals);
-        if state.main().is_some_and(process::is_alive) || state.status().is_terminal() {
+        if self.errand != Errand::Adopt {
+            chores.expect_another_run();
+        }
+        let alone = chores.is_tree_gone();
+        if state.status().is_terminal() && alone {
+            // Only what follows the end is left to be done.
+        } else if state.main().is_some_and(process::is_alive) || state.status().is_terminal() {
             chores.happen(event);
         } else {
             let exit = match state {
                 TaskState::Running { main_exit, .. } => main_exit,
                 _ => None,
             };
-            let ended = Event::MainEnded { exit, alone: false };
+            let ended = Event::MainEnded { exit, alone };
             // A restart has to be known before the end that it replaces is put on record; a stop
             // came after it.
             let order = match event {

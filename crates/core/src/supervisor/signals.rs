@@ -15,7 +15,9 @@ use crate::wait::poll_timeout;
 pub(crate) struct Heard {
     /// A child changed its state.
     pub child: bool,
-    /// Someone wants something: a wish was left, or the task is to end.
+    /// The run is to end.
+    pub end: bool,
+    /// A wish was left that has the run go on.
     pub wish: bool,
     /// Something was written to the task's folder, perhaps a log.
     pub written: bool,
@@ -32,6 +34,10 @@ pub(crate) enum Concern {
     Owner,
     /// The main process, which is not our child, has ended.
     Main,
+    /// Something was sent to the command, or that this was all.
+    Input,
+    /// The command's terminal shows something, or has room again.
+    Terminal,
     /// What the task waits for before its turn has changed.
     Turn,
     /// The hook has written something.
@@ -58,7 +64,7 @@ impl<'a> Listen<'a> {
     }
 }
 
-/// Listens for SIGCHLD and SIGTERM, and for SIGIO where that is how writes are told.
+/// Listens for SIGCHLD, SIGTERM and SIGUSR1, and for SIGIO where that is how writes are told.
 #[derive(Debug)]
 pub(crate) struct Signals {
     source: os::Source,
@@ -123,6 +129,7 @@ mod os {
             let mut heeded = SigSet::empty();
             heeded.add(Signal::SIGCHLD);
             heeded.add(Signal::SIGTERM);
+            heeded.add(Signal::SIGUSR1);
             heeded.add(Signal::SIGIO);
             // Blocked already; said again for a supervisor that was not launched by us.
             SigSet::all().thread_block()?;
@@ -136,7 +143,8 @@ mod os {
                 match self.0.read_signal() {
                     Ok(Some(info)) => {
                         let is = |signal: Signal| info.ssi_signo == signal as u32;
-                        heard.wish |= is(Signal::SIGTERM);
+                        heard.end |= is(Signal::SIGTERM);
+                        heard.wish |= is(Signal::SIGUSR1);
                         heard.written |= is(Signal::SIGIO);
                         heard.child |= is(Signal::SIGCHLD);
                     }
@@ -200,7 +208,7 @@ mod os {
                 SigSet::all(),
             );
             let mut heeded = SigSet::empty();
-            for signal in [Signal::SIGCHLD, Signal::SIGTERM] {
+            for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGUSR1] {
                 // SAFETY: the handler is async-signal-safe.
                 unsafe { sigaction(signal, &action)? };
                 heeded.add(signal);
@@ -215,7 +223,8 @@ mod os {
             loop {
                 match self.0.read(&mut bytes) {
                     Ok(n) => {
-                        heard.wish |= bytes[..n].contains(&(Signal::SIGTERM as u8));
+                        heard.end |= bytes[..n].contains(&(Signal::SIGTERM as u8));
+                        heard.wish |= bytes[..n].contains(&(Signal::SIGUSR1 as u8));
                         heard.child |= bytes[..n].contains(&(Signal::SIGCHLD as u8));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(heard),

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{ProcessIdentity, TaskId};
 
@@ -19,10 +19,15 @@ pub enum Stdin {
     Null,
     /// What `send` writes, until it says that this is the end.
     Open,
-    /// This text, then the end.
-    Text(String),
+    /// This text, then the end. It is not told: on record and in answers `***` stands for it.
+    Text(#[serde(serialize_with = "mask")] String),
     /// The content of this file.
     File(PathBuf),
+}
+
+/// Whatever is written down of a text, it is not the text: it may be a secret, and long.
+fn mask<S: Serializer>(_: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("***")
 }
 
 /// What is typed may be a secret.

@@ -30,6 +30,8 @@ impl SignalNumber {
     pub const TERM: SignalNumber = SignalNumber(Signal::SIGTERM as i32);
     /// The end that no process can refuse.
     pub const KILL: SignalNumber = SignalNumber(Signal::SIGKILL as i32);
+    /// Wakes a supervisor for a wish.
+    pub(crate) const USR1: SignalNumber = SignalNumber(Signal::SIGUSR1 as i32);
     /// Stands still until SIGCONT.
     pub const STOP: SignalNumber = SignalNumber(Signal::SIGSTOP as i32);
     /// Goes on after a stop.

@@ -1,6 +1,7 @@
-//! Executing a program within limits. posix_spawn(3) can neither place a process in a cgroup nor
-//! set its resource limits, and both have to be done before the program runs; so here it is a
-//! fork, whose child does the same as posix_spawn and what is needed besides.
+//! Executing a program within limits, or in a terminal. posix_spawn(3) can neither place a process
+//! in a cgroup, nor set its resource limits, nor make a terminal the controlling one of its session,
+//! and all of that has to be done before the program runs; so here it is a fork, whose child does
+//! the same as posix_spawn and what is needed besides.
 //!
 //! Between fork and exec only calls that are safe in a signal handler are made, and nothing is
 //! allocated: other threads of the caller may have held any lock.
@@ -33,12 +34,14 @@ pub(crate) struct Confinement<'a> {
 }
 
 impl Spawn<'_> {
-    /// Executes it, within limits if there are any, and returns its pid.
+    /// Executes it, within limits if there are any, in its terminal if it has one, and returns its
+    /// pid.
     ///
     /// # Errors
     /// The errno of whatever failed, of the exec mostly.
     pub(crate) fn run_within(&self, confinement: Option<&Confinement<'_>>) -> Result<i32, Errno> {
         match confinement {
+            None if self.has_terminal => self.run_confined(&Confinement::default()),
             None => self.run(),
             Some(confinement) => self.run_confined(confinement),
         }
@@ -109,6 +112,10 @@ impl Spawn<'_> {
                     libc::dup2(source, *target)
                 }
             })?;
+        }
+        if self.has_terminal {
+            // SAFETY: a number. The cast is for macOS, where the request has another type.
+            Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY as _, 0) })?;
         }
         // Last: with little memory or few descriptors the steps before could fail.
         for (resource, most) in confinement.limits {

@@ -1,6 +1,7 @@
 //! How a supervisor begins its work on a run.
 
 use super::super::execute::Execution;
+use super::super::input::Input;
 use super::super::ledger::Ledger;
 use super::super::limits::RunLimits;
 use super::super::machine::{Sequel, Settings, State, StopStep, Then};
@@ -65,6 +66,7 @@ impl<'a> Chores<'a> {
         let retries = Retries::new(spec.restart);
         let owner = spec.owner.map(OwnerWatch::of);
         let paused = ledger.is_paused();
+        ledger.input = Input::regained(&ledger.dir, spec);
         let mut limits = RunLimits::of(spec).after(ledger.active_time());
         if paused {
             limits.pause();
@@ -81,12 +83,18 @@ impl<'a> Chores<'a> {
         chores.main_watch = chores
             .main
             .and_then(|main| process::exit_watch(main.pid).ok());
-        Self {
+        let mut chores = Self {
             retries: Some(retries),
             limits,
             owner,
             ..chores
+        };
+        // What somebody wished of the one that is lost, who may not be there any more either.
+        if let Some(wish) = chores.news(|_| true) {
+            chores.happen(wish);
+            chores.ledger.wish_done();
         }
+        chores
     }
 
     /// For a run whose supervisor is lost, and that is to be ended.
@@ -107,6 +115,15 @@ impl<'a> Chores<'a> {
             State::Running
         };
         Self::new(home, ledger, signals, tree, main, state)
+    }
+
+    /// Whatever this run comes to, the task goes on: that is no end which its hook is to hear of.
+    pub(crate) fn expect_another_run(&mut self) {
+        self.settings.has_hook = false;
+    }
+
+    pub(crate) fn is_tree_gone(&self) -> bool {
+        self.tree.is_gone()
     }
 
     fn new(

@@ -1,6 +1,6 @@
 //! What was heard becomes events.
 
-use super::super::machine::{Event, Exit};
+use super::super::machine::{Event, Exit, State};
 use super::super::signals::{Concern, Heard};
 use super::Chores;
 use crate::clock::Deadline;
@@ -18,6 +18,7 @@ impl Chores<'_> {
             gone = nothing_left;
             if let Some(exit) = main_exit {
                 self.main = None;
+                self.ledger.drain_input();
                 let alone = gone || self.tree.is_gone();
                 self.happen(Event::MainEnded {
                     exit: Some(exit),
@@ -35,11 +36,10 @@ impl Chores<'_> {
             self.happen(Event::TreeGone);
         }
         if heard.wish {
-            let wish = self.read_wish();
-            self.happen(wish);
-            if matches!(wish, Event::Pause | Event::Resume | Event::Signal(..)) {
-                self.ledger.wish_done();
-            }
+            self.heed_wish();
+        }
+        if heard.end {
+            self.end_as_wished();
         }
         if self.grace.has_passed() {
             self.grace = Deadline::NEVER;
@@ -55,8 +55,8 @@ impl Chores<'_> {
         if self.next_run.has_passed() {
             self.next_run = Deadline::NEVER;
             // Whoever left a wish may have been killed before the signal that goes with it.
-            let event = self.news().unwrap_or(Event::DelayOver);
-            self.happen(event);
+            let wish = self.news(Verb::ends_run);
+            self.happen(wish.unwrap_or(Event::DelayOver));
         }
         self.sweep_if_due();
     }
@@ -72,32 +72,11 @@ impl Chores<'_> {
         }
     }
 
-    /// A main process that is not our child ends without a word to us.
+    /// A main process that is not our child ends without a word to us, perhaps before we came.
     fn has_foreign_main_ended(&self) -> bool {
-        self.tree.is_foreign() && self.main.is_some_and(|main| !process::is_alive(&main))
-    }
-
-    /// What somebody wants who has sent SIGTERM: without more it means what it always means.
-    fn read_wish(&mut self) -> Event {
-        self.news().unwrap_or(Event::Stop(self.settings.stop))
-    }
-
-    /// What `want.json` says, if it is news for this run.
-    pub(super) fn news(&mut self) -> Option<Event> {
-        let facts = &mut self.ledger.record.facts;
-        let news = self
-            .ledger
-            .dir
-            .read_want()
-            .filter(|want| want.is_undone(facts))?;
-        facts.wish_done = news.seq;
-        Some(match news.verb {
-            Verb::Stop(stop) => Event::Stop(stop),
-            Verb::Restart(stop) => Event::Restart(stop),
-            Verb::Pause => Event::Pause,
-            Verb::Resume => Event::Resume,
-            Verb::Signal(signal, recipient) => Event::Signal(signal, recipient),
-        })
+        self.tree.is_foreign()
+            && matches!(self.state, State::Running | State::Stopping { .. })
+            && !self.main.is_some_and(|main| process::is_alive(&main))
     }
 
     /// Takes in every child that has ended; as a subreaper we get those of others too. Returns how

@@ -9,6 +9,7 @@ impl Chores<'_> {
     pub(super) fn run_hook(&mut self) {
         // Nothing of the task is left: whoever waits for that need not wait for the hook.
         self.all_gone();
+        self.ledger.close_input();
         match begin(self.home, self.ledger) {
             Begun::Running(hook) => self.hook = Some(hook),
             Begun::NotOurs => self.happen(Event::HookEnded),

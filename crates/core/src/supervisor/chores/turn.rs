@@ -4,6 +4,7 @@ use super::super::machine::{Event, State};
 use super::super::signals::{Concern, Heard};
 use super::super::turn::Verdict;
 use super::Chores;
+use crate::store::Verb;
 
 impl Chores<'_> {
     pub(super) fn look_at_turn(&mut self, heard: &Heard) {
@@ -25,9 +26,8 @@ impl Chores<'_> {
             }
             Verdict::Come => {
                 // Whoever left a wish may have been killed before the signal that goes with it.
-                let news = self.news();
-                let ends = news.filter(|it| matches!(it, Event::Stop(_) | Event::Restart(_)));
-                self.happen(ends.unwrap_or(Event::TurnCame));
+                let wish = self.news(Verb::ends_run);
+                self.happen(wish.unwrap_or(Event::TurnCame));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The table.
 
 use super::{Action, Event, Exit, Purpose, Sequel, Settings, State, StopStep, Then};
-use crate::task::{KillReason, Leftovers, MainExit, Reason, SignalNumber, StopSettings};
+use crate::task::{KillReason, Leftovers, MainExit, Reason, Recipient, SignalNumber, StopSettings};
 
 /// One step: where the supervisor stands now, and what it is to do on the way.
 pub(crate) fn step(settings: Settings, state: State, event: Event) -> (State, Vec<Action>) {
@@ -19,10 +19,12 @@ pub(crate) fn step(settings: Settings, state: State, event: Event) -> (State, Ve
         (S::Running | S::Lingering { .. }, E::Pause) => (state, vec![Action::PauseTree]),
         (S::Running | S::Lingering { .. }, E::Resume) => (state, vec![Action::ResumeTree]),
         // Also to what is being ended: whoever sends it knows the program.
-        (
-            S::Running | S::Lingering { .. } | S::Stopping { .. } | S::Clearing { .. },
-            E::Signal(signal, recipient),
-        ) => (state, vec![Action::Deliver(signal, recipient)]),
+        (S::Running | S::Stopping { .. }, E::Signal(signal, recipient)) => {
+            (state, vec![Action::Deliver(signal, recipient)])
+        }
+        (S::Lingering { .. } | S::Clearing { .. }, E::Signal(signal, Recipient::Tree)) => {
+            (state, vec![Action::Deliver(signal, Recipient::Tree)])
+        }
 
         (S::Lingering { exit }, E::TreeGone) => finish(settings, after(settings, Some(exit))),
         (S::Lingering { exit }, E::Stop(stop)) => ask(
@@ -47,6 +49,14 @@ pub(crate) fn step(settings: Settings, state: State, event: Event) -> (State, Ve
         (S::Stopping { step, .. }, E::Stop(stop)) => {
             ask_again(stop, step, stopping(Purpose::End(STOPPED)))
         }
+        // Without its owner no other run follows.
+        (
+            S::Stopping {
+                purpose: Purpose::End(reason),
+                step,
+            },
+            E::Limit(OWNER_GONE),
+        ) if reason != STOPPED && matches!(settings.after_failure, Sequel::Run { .. }) => (stopping(Purpose::End(OWNER_GONE))(step), Vec::new()),
         // So does a restart outrank the end for a limit.
         (
             S::Stopping {
@@ -65,6 +75,16 @@ pub(crate) fn step(settings: Settings, state: State, event: Event) -> (State, Ve
             let then = then.restarted();
             (S::Clearing { then, step }, Vec::new())
         }
+        (
+            S::Clearing {
+                then: Then::RunAgain { exit, .. },
+                step,
+            },
+            E::Limit(OWNER_GONE),
+        ) => (
+            clearing(Then::RecordStopped(exit, OWNER_GONE))(step),
+            Vec::new(),
+        ),
 
         (S::Queued, E::TurnCame) | (S::BackingOff, E::DelayOver) => {
             (S::Running, vec![Action::Execute])
@@ -94,6 +114,7 @@ pub(crate) fn step(settings: Settings, state: State, event: Event) -> (State, Ve
         | (S::Clearing { .. }, E::MainEnded { .. } | E::Limit(_) | E::DelayOver | E::NotExecuted)
         // A wish that is too late, or for a process that is not there, changes nothing.
         | (S::Stopping { .. } | S::Clearing { .. }, E::Pause | E::Resume)
+        | (S::Lingering { .. } | S::Clearing { .. }, E::Signal(_, Recipient::Main))
         | (
             S::Queued | S::BackingOff,
             E::MainEnded { .. }

@@ -86,6 +86,7 @@ fn events() -> Vec<Event> {
         Event::Pause,
         Event::Resume,
         Event::Signal(SignalNumber::TERM, Recipient::Main),
+        Event::Signal(SignalNumber::TERM, Recipient::Tree),
         Event::GraceOver,
         Event::DelayOver,
         Event::NotExecuted,

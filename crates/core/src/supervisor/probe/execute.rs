@@ -52,6 +52,7 @@ impl Attempt {
             workdir: dir.as_fd(),
             descriptors: &[(null.as_fd(), 0), (told.as_fd(), 1), (null.as_fd(), 2)],
             mask: SignalMask::Empty,
+            has_terminal: false,
         }
         .run()?;
         Ok(Self {

@@ -2,9 +2,7 @@
 
 use super::{OwnerPid, Task};
 use crate::clock::Timestamp;
-use crate::task::{
-    Facts, Health, MainExit, Owner, Program, Reason, Stderr, Stdin, TaskSpec, TaskState,
-};
+use crate::task::{Facts, Health, MainExit, Owner, Program, Reason, Stderr, TaskSpec, TaskState};
 
 /// Stands for what may be a secret.
 const MASK: &str = "***";
@@ -42,10 +40,7 @@ impl Task {
     }
 
     fn tell_extras(&mut self, spec: &TaskSpec) {
-        self.stdin = Some(match &spec.stdin {
-            Stdin::Text(_) => Stdin::Text(MASK.to_owned()),
-            other => other.clone(),
-        });
+        self.stdin = Some(spec.stdin.clone());
         self.pty = spec.pty;
         self.health_probe = spec.health.clone();
         if spec.health.is_some() && !self.status.is_terminal() && self.health == Health::None {
