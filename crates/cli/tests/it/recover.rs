@@ -200,3 +200,17 @@ fn the_environment_is_kept_only_where_it_may_be_needed() {
     cli.start_and_wait(work("a", []));
     assert!(!kept("a").exists());
 }
+
+#[test]
+fn what_a_newer_build_wrote_is_left_alone_however_familiar_it_looks() {
+    let cli = Cli::new();
+    cli.start(persistent(work("a", ["hang"])));
+    reboot(&cli, "a");
+    cli.edit_record("a", |record| record["version"] = json!(99));
+    let before = cli.record("a");
+    assert_eq!(recover(&cli), [] as [Value; 0]);
+    for command in ["stop", "restart", "pause"] {
+        cli.run(command).payload(json!("a")).err("Unsupported");
+    }
+    assert_eq!(cli.record("a"), before);
+}

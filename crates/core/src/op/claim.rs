@@ -114,48 +114,56 @@ pub(super) fn claim(
         let damaged_but_watched =
             task.observed.condition == Condition::Unreadable && task.supervisor()?.is_some();
         if !status.is_terminal() || damaged_but_watched {
-            match if_running {
-                IfRunning::Reuse => return Ok(Claim::Present(Box::new(task.observed.task()))),
-                IfRunning::Error => {
-                    return Err(Error::TaskAlreadyRunning {
-                        id: id.clone(),
-                        status,
-                    });
-                }
-                IfRunning::Restart if is_within(home, id) => {
-                    return Err(Error::Unsupported {
-                        message: format!("{id} cannot replace itself: this caller would end with it"),
-                        hint: "Use restart, which goes on without its caller, or start from outside of the task.".to_owned(),
-                    });
-                }
-                IfRunning::Restart => {
-                    drop(task);
-                    end_processes(client, home, id, |own| own, deadline)?;
-                }
+            if let Some(present) = unless_it_makes_way(&task, if_running)? {
+                return Ok(Claim::Present(Box::new(present)));
             }
+            drop(task);
+            end_processes(client, home, id, |own| own, deadline)?;
         } else if task.needs_supervisor() {
             let stop = task.observed.record()?.spec.stop;
             task.adopt_and_stop(client, stop, deadline)?;
-        } else {
-            if task.supervisor()?.is_some() {
-                // The supervisor of the ended task may be busy with leftovers for a while.
-                let Settled { dir, lock, .. } = task;
-                drop(lock);
-                await_unsupervised(home, id, &dir, deadline)?;
-                continue;
-            }
-            let previous = match task.observed.record() {
-                Ok(record) => encode_record(record).unwrap_or_default(),
-                Err(_) => read_all(task.dir.as_fd(), file::RECORD).unwrap_or_default(),
-            };
+        } else if task.supervisor()?.is_some() {
+            // The supervisor of the ended task may be busy with leftovers for a while.
             let Settled { dir, lock, .. } = task;
-            return Ok(Claim::Free(Claimed {
-                id: id.clone(),
-                dir,
-                lock,
-                previous: Some(previous),
-            }));
+            drop(lock);
+            await_unsupervised(home, id, &dir, deadline)?;
+        } else {
+            return Ok(Claim::Free(replacing(task)));
         }
+    }
+}
+
+/// The task that has not ended, if that is what is asked for; `None` if it is to make way.
+fn unless_it_makes_way(task: &Settled<'_>, if_running: IfRunning) -> Result<Option<Task>> {
+    let id = task.id;
+    match if_running {
+        IfRunning::Reuse => Ok(Some(task.observed.task())),
+        IfRunning::Error => Err(Error::TaskAlreadyRunning {
+            id: id.clone(),
+            status: task.observed.status(),
+        }),
+        IfRunning::Restart if is_within(task.home, id) => Err(Error::Unsupported {
+            message: format!("{id} cannot replace itself: this caller would end with it"),
+            hint:
+                "Use restart, which goes on without its caller, or start from outside of the task."
+                    .to_owned(),
+        }),
+        IfRunning::Restart => Ok(None),
+    }
+}
+
+/// The id of a task that has ended, with the record that is to be replaced.
+fn replacing(task: Settled<'_>) -> Claimed {
+    let previous = match task.observed.record() {
+        Ok(record) => encode_record(record).unwrap_or_default(),
+        Err(_) => read_all(task.dir.as_fd(), file::RECORD).unwrap_or_default(),
+    };
+    let Settled { id, dir, lock, .. } = task;
+    Claimed {
+        id: id.clone(),
+        dir,
+        lock,
+        previous: Some(previous),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::clock::{Deadline, Timestamp};
 use crate::error::{Error, Result};
 use crate::request::{IfRunning, Start, StartAnswer, Target};
 use crate::store::{Home, ShortLock};
+use crate::supervisor::check_limits;
 use crate::task::{Task, TaskId, TaskRecord, TaskSpec};
 
 /// So many are claimed at once: each takes a descriptor, of which a process has 1024, mostly.
@@ -107,7 +108,8 @@ impl Batch<'_> {
     fn resolve(&mut self, index: usize, request: Start) -> Option<Item> {
         let submitted_at = Timestamp::now();
         let (id, if_running) = (request.id.clone(), request.if_running.unwrap_or_default());
-        match request.resolve() {
+        let resolved = request.resolve();
+        match resolved.and_then(|spec| check_limits(&spec.limits).map(|()| spec)) {
             Ok(spec) => Some(Item {
                 index,
                 id,

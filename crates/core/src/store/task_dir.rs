@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstat};
 
-use super::format::{self, ReadFailure, decode, read_all, write_aside};
+use super::format::{self, FORMAT_VERSION, ReadFailure, decode, read_all, write_aside};
 use super::{EndRecord, Want};
 use crate::task::TaskRecord;
 
@@ -72,7 +72,12 @@ impl TaskDir {
 
     /// The record as it is stored, whatever has become of its supervisor.
     pub(crate) fn read_record(&self) -> Result<TaskRecord, ReadFailure> {
-        decode(&read_all(self.fd.as_fd(), file::RECORD)?)
+        let record: TaskRecord = decode(&read_all(self.fd.as_fd(), file::RECORD)?)?;
+        if record.version > FORMAT_VERSION {
+            // It happens to hold all that we know; what else it holds we would take away.
+            return Err(ReadFailure::Newer(record.version));
+        }
+        Ok(record)
     }
 
     /// The record that a start which came to nothing was about to replace.

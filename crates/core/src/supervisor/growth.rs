@@ -94,6 +94,11 @@ impl Growth {
         self.logs.lengths()
     }
 
+    /// The one with standard output in it.
+    pub(crate) fn main_log(&self) -> &File {
+        &self.logs.main
+    }
+
     /// How long they were when they were last looked at.
     pub(crate) fn seen(&self) -> Lengths {
         self.seen
@@ -102,11 +107,6 @@ impl Growth {
     /// How long they were before the run.
     pub(crate) fn before(&self) -> Lengths {
         self.before
-    }
-
-    /// The one with standard output in it.
-    pub(crate) fn main_log(&self) -> &File {
-        &self.logs.main
     }
 
     /// Begins to look after them.

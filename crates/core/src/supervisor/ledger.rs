@@ -33,10 +33,10 @@ pub(crate) struct Ledger {
     pub record: TaskRecord,
     /// How the logs grow; set when this process has executed the present run.
     pub growth: Option<Growth>,
-    /// What the last probe of the present run found wrong.
-    pub last_problem: Option<String>,
     /// What can be sent to it; set likewise.
     pub input: Option<Input>,
+    /// What the last probe of the present run found wrong.
+    pub last_problem: Option<String>,
     /// The group of the present run; only a task with limits has one.
     pub leaf: Option<Leaf>,
     journal: Journal,
@@ -52,8 +52,8 @@ impl Ledger {
             dir,
             record,
             growth: None,
-            last_problem: None,
             input: None,
+            last_problem: None,
             leaf: None,
             journal,
             end: None,

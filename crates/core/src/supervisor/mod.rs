@@ -9,9 +9,9 @@
 //!     │                                 machine.rs   what follows?  (pure)
 //!     │                                 chores.rs    do it: execute.rs, tree.rs, ledger.rs
 //!     │                                 growth.rs    and beside it: when the logs grow,
+//!     │                                 input.rs     what is sent to the command,
 //!     │                                 scan.rs      what is in them,
-//!     │                                 probe.rs     how the task fares,
-//!     │                                 input.rs     and what is sent to the command
+//!     │                                 probe.rs     how the task fares
 //!     ◀───────── handshake.rs ──────────┘
 //! ```
 
