@@ -97,6 +97,8 @@ impl Chores<'_> {
             return;
         }
         if let Some(mut scan) = self.scan.take() {
+            // What a terminal still holds is written into the log first.
+            self.ledger.drain_input();
             let ledger = &self.ledger;
             let finding = scan.finish(&ledger.dir, &ledger.record.facts.generation);
             self.act_on(finding);
