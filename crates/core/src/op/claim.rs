@@ -3,8 +3,10 @@
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
 
-use super::generation::{New, claim_folder, refuse_other_spelling, refuse_planted_log, taken};
-use super::settle::{Settled, await_unsupervised};
+use super::await_end::await_unsupervised;
+use super::generation::New;
+use super::place::{claim_folder, refuse_other_spelling, refuse_planted_log, taken};
+use super::settle::Settled;
 use super::stop::end_processes;
 use crate::client::Client;
 use crate::clock::Deadline;

@@ -1,88 +1,20 @@
-//! A generation of a task about to begin: claiming its id and its places, putting it on record,
-//! launching its supervisor.
+//! A generation of a task about to begin: putting it on record, launching its supervisor.
 
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::stat::{Mode, mkdirat};
-
-use super::settle::await_unsupervised;
+use super::await_end::await_unsupervised;
 use crate::client::Client;
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{Error, Result, SpawnStep};
 use crate::process;
-use crate::request::invalid;
 use crate::store::{
     Awaited, FORMAT_VERSION, Home, Line, ShortLock, TASKS, TaskDir, Ticket, file, first_marked,
-    forget_text, is_regular, keep_text, mark_ttl, observe_settled, remove_task, stat,
+    forget_text, keep_text, mark_ttl, remove_task,
 };
 use crate::supervisor::{Errand, Launch, LaunchTask, Pending};
 use crate::task::{Facts, Generation, RunToken, Task, TaskId, TaskRecord, TaskSpec, TaskState};
-
-/// On a filesystem that folds case, two spellings would be one folder; so nowhere are there two.
-pub(super) fn refuse_other_spelling(home: &Home, id: &TaskId, lock: &mut ShortLock) -> Result<()> {
-    let lock_error = |error| home.error("read", &format!("locks/{id}.lock"), error);
-    let lower = id.as_str().to_ascii_lowercase();
-    let recorded = lock.recorded_spelling().map_err(lock_error)?;
-    let other = recorded
-        .clone()
-        .or_else(|| TaskId::parse(&lower).ok())
-        .filter(|other| other != id);
-    if let Some(other) = other
-        && observe_settled(home, &other, lock)?.is_some()
-    {
-        return Err(invalid(
-            "id",
-            format!("{id} differs from the existing task {other} only in case"),
-            "Use that task's spelling, or another id.",
-        ));
-    }
-    if recorded.as_ref() != Some(id) && (recorded.is_some() || id.as_str() != lower) {
-        lock.record_spelling(id).map_err(lock_error)?;
-    }
-    Ok(())
-}
-
-/// What stands where the log will be must be a log.
-pub(super) fn refuse_planted_log(home: &Home, id: &TaskId) -> Result<()> {
-    for name in [Home::log_name(id), Home::stderr_log_name(id)] {
-        let found = stat(home, &name).map_err(|error| home.error("look at", &name, error))?;
-        if found.is_some_and(|found| !is_regular(&found)) {
-            return Err(Error::Store {
-                action: "use",
-                path: home.path().join(&name),
-                problem: "something that is not a regular file stands in place of the log"
-                    .to_owned(),
-                errno: None,
-                hint: "Find out who put it there, then remove it.".to_owned(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Makes the task's folder; `None` when it is there already.
-pub(super) fn claim_folder(home: &Home, id: &TaskId) -> Result<Option<TaskDir>> {
-    let name = format!("{TASKS}/{id}");
-    let made = match mkdirat(home, name.as_str(), Mode::S_IRWXU) {
-        Err(Errno::ENOENT) => {
-            home.make_layout()?;
-            mkdirat(home, name.as_str(), Mode::S_IRWXU)
-        }
-        other => other,
-    };
-    match made {
-        Ok(()) => home.task_dir(id),
-        Err(Errno::EEXIST) => Ok(None),
-        Err(errno) => Err(home.error("create", &name, errno)),
-    }
-}
-
-pub(super) fn taken(home: &Home, id: &TaskId) -> Error {
-    home.error("create", &format!("{TASKS}/{id}"), Errno::EEXIST)
-}
 
 /// How long a supervisor's answer is waited for at the least. `--timeout` limits how long the *end*
 /// of a task is waited for; a caller in a hurry still wants to know whether it began.

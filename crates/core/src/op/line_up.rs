@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use super::claim::{Claim, Claimed, claim, claim_any};
 use super::expire::{A_FEW, expire};
 use super::in_parallel;
+use super::place::taken;
 use super::plan::Plan;
 use super::position::Positions;
 use super::start::started;
@@ -211,7 +212,7 @@ impl Batch<'_> {
         };
         let dir = self.home.task_dir(&held.id)?;
         let claimed = Claimed {
-            dir: dir.ok_or_else(|| super::generation::taken(self.home, &held.id))?,
+            dir: dir.ok_or_else(|| taken(self.home, &held.id))?,
             id: held.id,
             lock: held.lock,
             previous: held.previous,

@@ -1,5 +1,6 @@
 //! One verb per file: lock what must be locked, act, observe, answer.
 
+mod await_end;
 mod await_line;
 mod await_ready;
 mod batch;
@@ -13,6 +14,7 @@ mod history;
 mod line_up;
 mod list;
 mod logs;
+mod place;
 mod plan;
 mod position;
 mod prune;

@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::await_end::await_unsupervised;
 use super::expire::expire;
 use super::in_parallel;
 use super::list::selected;
-use super::settle::{Settled, await_unsupervised};
+use super::settle::Settled;
 use crate::client::Client;
 use crate::clock::Deadline;
 use crate::error::{Error, ErrorKind, Result};

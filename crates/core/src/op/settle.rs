@@ -1,12 +1,9 @@
 //! What every verb that changes a task does first: take its short lock, see how it stands, and
 //! put a supervisor in charge where there is none.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, poll};
-
+use super::await_end::await_unsupervised;
 use crate::client::{Client, not_found};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
@@ -17,7 +14,6 @@ use crate::store::{
 };
 use crate::supervisor::{Errand, ID_VARIABLE, Launch, LaunchTask};
 use crate::task::{Facts, StopSettings, TaskId, TaskRecord};
-use crate::wait::poll_timeout;
 
 /// A task that nobody else changes for as long as this lives.
 pub(super) struct Settled<'a> {
@@ -227,7 +223,7 @@ pub(super) fn wake(dir: &TaskDir, supervisor: i32, verb: Verb) {
     });
 }
 
-fn holder(home: &Home, id: &TaskId, dir: &TaskDir) -> Result<Holder> {
+pub(super) fn holder(home: &Home, id: &TaskId, dir: &TaskDir) -> Result<Holder> {
     SupervisorLock::holder(dir).map_err(|error| lock_error(home, id, error))
 }
 
@@ -239,68 +235,11 @@ fn lock_error(home: &Home, id: &TaskId, error: std::io::Error) -> Error {
     home.error("ask for the lock of", &format!("{TASKS}/{id}"), error)
 }
 
-fn out_of_reach(id: &TaskId) -> Error {
+pub(super) fn out_of_reach(id: &TaskId) -> Error {
     Error::Unsupported {
         message: format!(
             "the supervisor of {id} runs in another pid namespace (a container, mostly)"
         ),
         hint: "Change the task from within that namespace.".to_owned(),
-    }
-}
-
-/// Waits until the task has no supervisor.
-pub(super) fn await_unsupervised(
-    home: &Home,
-    id: &TaskId,
-    dir: &TaskDir,
-    deadline: Deadline,
-) -> Result<()> {
-    loop {
-        match holder(home, id, dir)? {
-            Holder::Nobody => return Ok(()),
-            Holder::Elsewhere => return Err(out_of_reach(id)),
-            Holder::Supervisor(pid) => await_end_of(home, id, dir, pid, deadline)?,
-        }
-    }
-}
-
-/// Waits until this process is not the task's supervisor any more.
-pub(super) fn await_end_of(
-    home: &Home,
-    id: &TaskId,
-    dir: &TaskDir,
-    pid: i32,
-    deadline: Deadline,
-) -> Result<()> {
-    let watch = match process::exit_watch(pid) {
-        Ok(watch) => watch,
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
-        Err(error) => {
-            return Err(home.error("watch the supervisor of", &format!("{TASKS}/{id}"), error));
-        }
-    };
-    // The pid may have been used again before it was watched.
-    if holder(home, id, dir)? == Holder::Supervisor(pid) && !ends_in_time(&watch, deadline)? {
-        return Err(Error::timed_out(format!(
-            "processes of {id} are still being ended"
-        )));
-    }
-    Ok(())
-}
-
-/// Waits for a watched process; `false` when the deadline passes first.
-fn ends_in_time(watch: &OwnedFd, deadline: Deadline) -> Result<bool> {
-    loop {
-        let mut fds = [PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, poll_timeout(deadline)) {
-            Ok(0) if deadline.has_passed() => return Ok(false),
-            Ok(0) | Err(Errno::EINTR) => {}
-            Ok(_) => return Ok(true),
-            Err(errno) => {
-                return Err(Error::Internal {
-                    message: format!("poll: {errno}"),
-                });
-            }
-        }
     }
 }

@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::await_end::await_end_of;
 use super::in_parallel;
 use super::list::selected;
 use super::resources::pids_of;
-use super::settle::{Settled, await_end_of, wake};
+use super::settle::{Settled, wake};
 use crate::client::{Client, find};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};

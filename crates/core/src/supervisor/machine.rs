@@ -12,6 +12,7 @@
 //! `DelayOver` leads from there to `Running`. A task that has to wait for its turn begins in
 //! `Queued`. One with a hook gets to `Ended` by way of `Hooking`.
 
+mod moves;
 mod step;
 
 pub(crate) use step::step;
