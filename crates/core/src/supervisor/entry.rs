@@ -58,9 +58,10 @@ fn supervise(folder: &Path, errand: Errand, handed: HandedOver) -> i32 {
         live,
     } = handed;
     let mut handshake = Some(handshake);
-    let begun = Supervisor::begin(folder, errand, live, short_lock, &mut handshake);
-    match begun {
-        Ok(Some(mut supervisor)) => match supervisor.see_through() {
+    // Looked at where it is: a second copy would stay on the stack for as long as the task lives.
+    let mut begun = Supervisor::begin(folder, errand, live, short_lock, &mut handshake);
+    match &mut begun {
+        Ok(Some(supervisor)) => match supervisor.see_through() {
             Ok(()) => 0,
             Err(error) => {
                 leave_note(&format!("it could not go on: {error}"));

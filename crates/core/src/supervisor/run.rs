@@ -42,6 +42,9 @@ pub(super) struct Supervisor {
 
 impl Supervisor {
     /// Takes the task over. `None`: the command could not be executed, and the caller knows.
+    ///
+    /// Not inlined, so that what it needs of the stack is not held for as long as the task lives.
+    #[inline(never)]
     pub(super) fn begin(
         folder: &Path,
         errand: Errand,
@@ -265,32 +268,35 @@ impl Supervisor {
     }
 
     /// Looks after the task until nothing is left to do.
+    #[inline(never)]
     pub(super) fn see_through(&mut self) -> io::Result<()> {
-        if let Some(turn) = self.turn.take() {
-            return Chores::queued(&self.home, &mut self.ledger, &mut self.signals, turn)
-                .see_through();
+        let turn = self.turn.take();
+        if turn.is_none() && self.main.is_none() && self.errand != Errand::Attend {
+            return self.end_as_wished();
         }
-        match self.main {
-            Some(main) => {
-                Chores::own(&self.home, &mut self.ledger, &mut self.signals, main).see_through()
-            }
-            None if self.errand == Errand::Attend => {
-                Chores::attending(&self.home, &mut self.ledger, &mut self.signals).see_through()
-            }
-            None => {
-                // Adopted: the wish that it was adopted for is waiting.
-                let wish = self
-                    .ledger
-                    .dir
-                    .read_want()
-                    .filter(|want| want.is_for(&self.ledger.record.facts));
-                let stop = match wish.map(|want| want.verb) {
-                    Some(Verb::Stop(stop) | Verb::Restart(stop)) => stop,
-                    _ => self.ledger.record.spec.stop,
-                };
-                self.end_adopted(Event::Stop(stop))
-            }
-        }
+        let (home, ledger, signals) = (&self.home, &mut self.ledger, &mut self.signals);
+        // One of them, in one place: this frame stays for as long as the task lives.
+        let mut chores = match (turn, self.main) {
+            (Some(turn), _) => Chores::queued(home, ledger, signals, turn),
+            (None, Some(main)) => Chores::own(home, ledger, signals, main),
+            (None, None) => Chores::attending(home, ledger, signals),
+        };
+        chores.see_through()
+    }
+
+    /// Adopted: the wish that it was adopted for is waiting.
+    #[inline(never)]
+    fn end_as_wished(&mut self) -> io::Result<()> {
+        let wish = self
+            .ledger
+            .dir
+            .read_want()
+            .filter(|want| want.is_for(&self.ledger.record.facts));
+        let stop = match wish.map(|want| want.verb) {
+            Some(Verb::Stop(stop) | Verb::Restart(stop)) => stop,
+            _ => self.ledger.record.spec.stop,
+        };
+        self.end_adopted(Event::Stop(stop))
     }
 }
 

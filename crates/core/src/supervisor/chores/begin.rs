@@ -18,6 +18,7 @@ use crate::task::{ProcessIdentity, TaskState};
 
 impl<'a> Chores<'a> {
     /// For a run that we executed ourselves.
+    #[inline(never)]
     pub(crate) fn own(
         home: &'a Home,
         ledger: &'a mut Ledger,
@@ -37,6 +38,7 @@ impl<'a> Chores<'a> {
     }
 
     /// For a task whose first run waits for its turn.
+    #[inline(never)]
     pub(crate) fn queued(
         home: &'a Home,
         ledger: &'a mut Ledger,
@@ -57,6 +59,7 @@ impl<'a> Chores<'a> {
     }
 
     /// For a run whose supervisor is lost, and that goes on under us.
+    #[inline(never)]
     pub(crate) fn attending(
         home: &'a Home,
         ledger: &'a mut Ledger,
@@ -126,6 +129,7 @@ impl<'a> Chores<'a> {
         self.tree.is_gone()
     }
 
+    #[inline(never)]
     fn new(
         home: &'a Home,
         ledger: &'a mut Ledger,
