@@ -2,6 +2,7 @@
 //!
 //! - `build`: the static binary that people install, for this machine;
 //! - `ci`: everything that a change must pass;
+//! - `npm`: the packages of the npm registry, built, packed and tried out;
 //! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
 
 // Talking to the person at the terminal is what this program is for.
@@ -16,6 +17,7 @@ mod bench;
 mod ci;
 mod command;
 mod forbid;
+mod npm;
 mod static_build;
 mod toolchain;
 mod workspace;
@@ -25,6 +27,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage: cargo xtask build
        cargo xtask ci
+       cargo xtask npm [--check | --binaries FOLDER]
        cargo xtask bench [--quick] [--only NAME]";
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn chore(arguments: &[String]) -> Result {
     match words.as_slice() {
         ["build"] => static_build::build(&Workspace::find()?).map(drop),
         ["ci"] => ci::run(&Workspace::find()?),
+        ["npm", options @ ..] => npm::run(&Workspace::find()?, options),
         ["bench", options @ ..] => bench::run(&Workspace::find()?, options),
         ["--help" | "-h" | "help"] => {
             println!("{USAGE}");

@@ -31,6 +31,13 @@ impl Workspace {
         })
     }
 
+    /// What `cargo metadata` answers with these arguments.
+    pub fn metadata(&self, arguments: &[&str]) -> Result<Value> {
+        let mut metadata = self.cargo(&["metadata", "--format-version", "1"]);
+        let answer = command::output(metadata.args(arguments))?;
+        Ok(serde_json::from_slice(&answer)?)
+    }
+
     /// A program that runs in the root folder.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
