@@ -60,7 +60,6 @@ before(() => {
 
 after(() => {
   if (fs.existsSync(command)) {
-    run([command], 'stop', '{"filter": {}}');
     run([command], 'stop', '{"all": true}');
   }
 });

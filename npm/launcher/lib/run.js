@@ -13,7 +13,7 @@ function run(parameters) {
   } catch {
     return fail('Unsupported', missing(), { package: platformPackage, hint: hint() });
   }
-  // Before node 26 a call that fails aborts, hence the look before it.
+  // In many versions a call that fails ends node with a core dump, hence the look before it.
   if (process.execve && isExecutable(native)) {
     try {
       process.execve(native, [native, ...parameters]);
