@@ -20,7 +20,7 @@ const BIN = 'background-tasks';
 
 const tarball = (name) => `${name.replace('@', '').replace('/', '-')}-${VERSION}.tgz`;
 const place = path.join(NPM_PLACE, 'installed');
-const env = { ...process.env, BACKGROUND_TASKS_HOME: path.join(place, 'home') };
+const taskEnv = { ...process.env, BACKGROUND_TASKS_HOME: path.join(place, 'home') };
 const prefix = path.join(place, 'tarballs');
 const command = path.join(prefix, 'node_modules/.bin', BIN);
 
@@ -32,7 +32,7 @@ function run(words, ...parameters) {
   return spawnSync(words[0], [...words.slice(1), ...parameters], {
     cwd: prefix,
     encoding: 'utf8',
-    env,
+    env: taskEnv,
   });
 }
 
@@ -54,7 +54,7 @@ before(() => {
   const files = [LAUNCHER, `${SCOPE}/${here}`].map((name) => path.join(tarballs, tarball(name)));
   execFileSync('npm', ['install', '--offline', '--no-audit', '--no-fund', ...files], {
     cwd: prefix,
-    env,
+    env: taskEnv,
   });
 });
 
@@ -82,7 +82,7 @@ test('a signal ends the program, and it alone', async () => {
   for (const words of ways) {
     const parameters = ['logs', '--follow', '{"id": "server"}'];
     const child = spawn(words[0], [...words.slice(1), ...parameters], {
-      env,
+      env: taskEnv,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     // Its standard output ends when the native program is gone.
@@ -95,16 +95,20 @@ test('a signal ends the program, and it alone', async () => {
 });
 
 test('tasks do not inherit what node ignores', { skip: process.platform !== 'linux' }, () => {
-  const ignored = ways.map((words, index) => {
+  const native = require(path.join(prefix, 'node_modules', LAUNCHER)).nativePath();
+  const ignored = [[native], ...ways].map((words, index) => {
     const payload = { id: `signals-${index}`, command: 'grep', args: ['SigIgn', '/proc/self/status'] };
     const { logs } = data(run(words, 'start', '--wait', JSON.stringify(payload)));
     return logs.lines[0];
   });
-  assert.deepEqual(new Set(ignored), new Set(['SigIgn:\t0000000000000000']));
+  assert.match(ignored[0], /^SigIgn:/);
+  assert.deepEqual(new Set(ignored), new Set([ignored[0]]));
 });
 
 test('a registry: npm takes the one package that fits', async () => {
   const registry = await serve();
+  // A cache of its own: the other already has the tarballs.
+  const env = { ...taskEnv, npm_config_cache: path.join(place, 'cache') };
   try {
     const target = path.join(place, 'global');
     emptied(target);
