@@ -3,8 +3,9 @@
 use std::env;
 use std::env::consts::{ARCH, OS};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -53,16 +54,25 @@ pub fn smoke_test(workspace: &Workspace, packages: &Path) -> Result<String> {
         .status
         .code();
     expect("wait's exit status", &code.into(), &Value::from(3))?;
-    answer(&[
-        "start",
-        r#"{"id": "server", "command": "sleep", "args": ["600"]}"#,
-    ])?;
+    // proot traces all that it has executed, and ends when the supervisor does.
+    let server = r#"{"id": "server", "command": "sleep", "args": ["60"]}"#;
+    let mut started = run(&["start", server]).stdout(Stdio::piped()).spawn()?;
+    let mut told = String::new();
+    let printed = started.stdout.take().map(BufReader::new);
+    printed.ok_or("no output")?.read_line(&mut told)?;
+    let told: Value = serde_json::from_str(&told)?;
+    expect(
+        "start's status",
+        &told["data"]["task"]["status"],
+        &Value::from("running"),
+    )?;
     let stopped = answer(&["stop", "server"])?;
     expect(
         "stop's outcome",
         &stopped["task"]["status"],
         &Value::from("killed"),
     )?;
+    started.wait()?;
     fs::remove_dir_all(home)?;
     Ok(format!("{PLATFORM} runs a task under {}", runner.join(" ")))
 }
