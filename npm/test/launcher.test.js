@@ -18,14 +18,14 @@ const platformPackage = Object.keys(manifest.optionalDependencies).find((name) =
 );
 const BIN = 'background-tasks';
 
-/** Tells its parameters, ends as it is told, or waits for a signal and tells that. */
+/** Tells its parameters, ends as it is told, or waits for a signal and tells that; not for ever. */
 const STAND_IN = `#!/usr/bin/env node
 const [verb, ...rest] = process.argv.slice(2);
 if (verb === 'exit') process.exit(Number(rest[0]));
 else if (verb === 'die') process.kill(process.pid, rest[0]);
 else if (verb === 'catch') process.on(rest[0], () => (console.log('caught'), process.exit(7)));
 else if (verb !== 'sleep') console.log(JSON.stringify(process.argv.slice(2)));
-if (['die', 'catch', 'sleep'].includes(verb)) setInterval(() => {}, 1000);
+if (['die', 'catch', 'sleep'].includes(verb)) setTimeout(() => process.exit(99), 10_000);
 if (['catch', 'sleep'].includes(verb)) console.log('ready', process.pid);
 `;
 
