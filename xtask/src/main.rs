@@ -1,6 +1,7 @@
 //! The chores of this repository, run as `cargo xtask CHORE`.
 //!
 //! - `build`: the static binary that people install, for this machine;
+//! - `schemas`: the JSON Schemas as files; with `--check`, whether they are up to date;
 //! - `ci`: everything that a change must pass;
 //! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
 
@@ -16,6 +17,7 @@ mod bench;
 mod ci;
 mod command;
 mod forbid;
+mod schemas;
 mod static_build;
 mod toolchain;
 mod workspace;
@@ -24,6 +26,7 @@ mod workspace;
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage: cargo xtask build
+       cargo xtask schemas [--check]
        cargo xtask ci
        cargo xtask bench [--quick] [--only NAME]";
 
@@ -42,6 +45,11 @@ fn chore(arguments: &[String]) -> Result {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["build"] => static_build::build(&Workspace::find()?).map(drop),
+        ["schemas"] => schemas::write(&Workspace::find()?),
+        ["schemas", "--check"] => {
+            println!("{} files", schemas::check(&Workspace::find()?)?);
+            Ok(())
+        }
         ["ci"] => ci::run(&Workspace::find()?),
         ["bench", options @ ..] => bench::run(&Workspace::find()?, options),
         ["--help" | "-h" | "help"] => {

@@ -1,5 +1,7 @@
 //! `schema`: JSON Schema 2020-12 from the very types that decode payloads and encode answers.
 
+mod documents;
+
 use background_tasks_core::Result;
 use background_tasks_core::op::{DoctorAnswer, Recovered, RemoveReply, TaskReply};
 use background_tasks_core::request::{
@@ -10,13 +12,14 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use self::documents::Document;
 use crate::command::Command;
 
 /// Name a schema.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SchemaShow {
-    /// The command.
+    /// The command; or `envelope`, `error` or `frame`.
     name: String,
     /// Its payload or its answer; `input` when left out.
     #[serde(default)]
@@ -82,20 +85,39 @@ const DESCRIBED: [Command; 16] = [
 pub(crate) fn schema_list() -> SchemaList {
     let name = |command: Command| SchemaName {
         command: command.name(),
-        schema_id: schema_id(command, Part::Input),
+        schema_id: schema_id(command.name(), Part::Input),
         output: true,
     };
+    let document = |document: Document| SchemaName {
+        command: document.name(),
+        schema_id: schema_id(document.name(), Part::Output),
+        output: true,
+    };
+    let commands = DESCRIBED.into_iter().map(name);
     SchemaList {
-        schemas: DESCRIBED.into_iter().map(name).collect(),
+        schemas: commands
+            .chain(Document::ALL.into_iter().map(document))
+            .collect(),
     }
 }
 
 pub(crate) fn schema_show(request: &SchemaShow) -> Result<SchemaAnswer> {
+    let named = |document: &Document| document.name() == request.name;
+    if let Some(document) = Document::ALL.into_iter().find(named) {
+        return Ok(SchemaAnswer {
+            command: document.name(),
+            schema_id: schema_id(document.name(), Part::Output),
+            batch: false,
+            schema: document.schema(),
+        });
+    }
     let command = DESCRIBED
         .into_iter()
         .find(|command| command.name() == request.name)
         .ok_or_else(|| {
-            let available: Vec<&str> = DESCRIBED.iter().map(|command| command.name()).collect();
+            let commands = DESCRIBED.iter().map(|command| command.name());
+            let documents = Document::ALL.iter().map(|document| document.name());
+            let available: Vec<&str> = commands.chain(documents).collect();
             invalid(
                 "name",
                 format!("there is no schema `{}`", request.name),
@@ -105,7 +127,7 @@ pub(crate) fn schema_show(request: &SchemaShow) -> Result<SchemaAnswer> {
         })?;
     Ok(SchemaAnswer {
         command: command.name(),
-        schema_id: schema_id(command, request.part),
+        schema_id: schema_id(command.name(), request.part),
         batch: command.takes_batch(),
         schema: match request.part {
             Part::Input => input_schema(command),
@@ -114,12 +136,12 @@ pub(crate) fn schema_show(request: &SchemaShow) -> Result<SchemaAnswer> {
     })
 }
 
-fn schema_id(command: Command, part: Part) -> String {
+fn schema_id(name: &str, part: Part) -> String {
     let part = match part {
         Part::Input => "input",
         Part::Output => "output",
     };
-    format!("background-tasks.{}.{part}/v1", command.name())
+    format!("background-tasks.{name}.{part}/v1")
 }
 
 fn input_schema(command: Command) -> Schema {

@@ -9,6 +9,8 @@
 mod harness;
 // Judges answers and examples by the schemas that the program shows.
 mod json_schema;
+// Holds every answer against the schemas in the repository, by a validator that is not ours.
+mod schemas;
 // Looks at processes, and signals single ones.
 mod processes;
 
