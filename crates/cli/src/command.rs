@@ -25,6 +25,7 @@ pub(crate) enum Command {
     SchemaShow,
     ExamplesList,
     ExamplesShow,
+    Skill,
 }
 
 /// A flag that steers execution.
@@ -88,7 +89,7 @@ use Flag as F;
 
 impl Command {
     /// In the order of a first acquaintance.
-    pub(crate) const ALL: [Command; 21] = [
+    pub(crate) const ALL: [Command; 22] = [
         Self::Start,
         Self::Status,
         Self::List,
@@ -110,6 +111,7 @@ impl Command {
         Self::SchemaShow,
         Self::ExamplesList,
         Self::ExamplesShow,
+        Self::Skill,
     ];
 
     /// As it is typed and as envelopes name it.
@@ -136,6 +138,7 @@ impl Command {
             Self::SchemaShow => "schema show",
             Self::ExamplesList => "examples list",
             Self::ExamplesShow => "examples show",
+            Self::Skill => "skill",
         }
     }
 
@@ -163,6 +166,7 @@ impl Command {
             Self::SchemaShow => "Show the JSON Schema of a command's payload or answer",
             Self::ExamplesList => "Name the examples",
             Self::ExamplesShow => "Show a command's examples",
+            Self::Skill => "Show the instructions for coding agents (SKILL.md)",
         }
     }
 
@@ -202,7 +206,8 @@ impl Command {
             | Self::Doctor
             | Self::Capabilities
             | Self::SchemaList
-            | Self::ExamplesList => PayloadKind::Empty,
+            | Self::ExamplesList
+            | Self::Skill => PayloadKind::Empty,
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) struct Capabilities {
     platform: Value,
     payload_modes: [&'static str; 3],
     output_modes: [&'static str; 3],
-    discovery: [&'static str; 6],
+    discovery: [&'static str; 7],
     commands: Vec<CommandEntry>,
     statuses: Vec<Value>,
     reasons: Value,
@@ -73,6 +73,7 @@ pub(crate) fn capabilities() -> Capabilities {
             "schema show",
             "examples list",
             "examples show",
+            "skill",
         ],
         commands: Command::ALL.into_iter().map(entry).collect(),
         statuses: TaskStatus::ALL

@@ -13,13 +13,14 @@ const TASK_VERBS: [&str; 15] = [
     "start", "status", "list", "wait", "stop", "restart", "send", "signal", "pause", "resume",
     "recover", "remove", "prune", "logs", "events",
 ];
-const DISCOVERY: [&str; 6] = [
+const DISCOVERY: [&str; 7] = [
     "doctor",
     "capabilities",
     "schema list",
     "schema show",
     "examples list",
     "examples show",
+    "skill",
 ];
 
 fn texts(array: &Value) -> Vec<String> {

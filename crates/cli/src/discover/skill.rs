@@ -1,0 +1,28 @@
+//! `skill`: what a coding agent needs to know, as a file that agents are given.
+
+use serde::Serialize;
+
+const TEXT: &str = include_str!("../../skill/SKILL.md");
+
+/// What `skill` answers to a program.
+#[derive(Debug, Serialize)]
+pub(crate) struct Skill {
+    name: &'static str,
+    file: &'static str,
+    text: &'static str,
+}
+
+impl Skill {
+    pub(crate) fn of_this_build() -> Self {
+        Self {
+            name: "background-tasks",
+            file: "SKILL.md",
+            text: TEXT,
+        }
+    }
+
+    /// The file itself.
+    pub(crate) fn text(&self) -> &'static str {
+        self.text
+    }
+}
