@@ -2,6 +2,7 @@
 //!
 //! - `build`: the static binary that people install, for this machine;
 //! - `schemas`: the JSON Schemas as files; with `--check`, whether they are up to date;
+//! - `assets`: shell completions and man pages; with `--check`, whether they are up to date;
 //! - `ci`: everything that a change must pass;
 //! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
 
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use workspace::Workspace;
 
+mod assets;
 mod bench;
 mod ci;
 mod command;
@@ -27,6 +29,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage: cargo xtask build
        cargo xtask schemas [--check]
+       cargo xtask assets [--check]
        cargo xtask ci
        cargo xtask bench [--quick] [--only NAME]";
 
@@ -48,6 +51,11 @@ fn chore(arguments: &[String]) -> Result {
         ["schemas"] => schemas::write(&Workspace::find()?),
         ["schemas", "--check"] => {
             println!("{} files", schemas::check(&Workspace::find()?)?);
+            Ok(())
+        }
+        ["assets"] => assets::write(&Workspace::find()?),
+        ["assets", "--check"] => {
+            println!("{} files", assets::check(&Workspace::find()?)?);
             Ok(())
         }
         ["ci"] => ci::run(&Workspace::find()?),

@@ -110,6 +110,17 @@ fn all() -> impl Iterator<Item = (&'static str, Example)> {
         .filter_map(|(name, text)| Some((name, serde_json::from_str(text).ok()?)))
 }
 
+/// A command line of one example of a command, if there is any.
+pub(crate) fn example_line(command: &str) -> Option<String> {
+    let (_, example) = all().find(|(_, example)| example.command == command)?;
+    let payload = example.payload.to_string().replace('\'', "'\\''");
+    let flags = example
+        .flags
+        .iter()
+        .fold(String::new(), |all, flag| all + " " + flag);
+    Some(format!("background-tasks {command} '{payload}'{flags}"))
+}
+
 pub(crate) fn examples_list() -> ExamplesList {
     let name = |(name, example): (&'static str, Example)| ExampleName {
         name,
