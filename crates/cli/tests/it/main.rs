@@ -79,6 +79,8 @@ mod search;
 mod stderr;
 // The end of every process of a task.
 mod stop;
+// Somebody who knows nothing but discovery.
+mod stranger;
 // When lines were written.
 mod times;
 // Commands that insist on a terminal.
