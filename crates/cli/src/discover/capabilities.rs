@@ -6,7 +6,8 @@ use background_tasks_core::log::View;
 use background_tasks_core::request::{List, Logs, MAX_PAYLOAD_BYTES, StreamChoice};
 use background_tasks_core::store::FORMAT_VERSION;
 use background_tasks_core::task::{
-    FailReason, KillReason, Limits, RestartSettings, StopSettings, TaskId, TaskStatus,
+    FailReason, HealthProbe, KillReason, Leftovers, Limits, LogWatch, Milestone, Pty,
+    RestartSettings, Stderr, Stdin, StopSettings, TaskId, TaskStatus,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -103,6 +104,18 @@ pub(crate) fn capabilities() -> Capabilities {
             "stop": StopSettings::default(),
             "limits": Limits::default(),
             "restart": RestartSettings::default(),
+            "health": {
+                "interval_ms": HealthProbe::INTERVAL_MS,
+                "timeout_ms": HealthProbe::TIMEOUT_MS,
+                "startup_timeout_ms": HealthProbe::STARTUP_TIMEOUT_MS,
+                "failure_threshold": HealthProbe::FAILURE_THRESHOLD,
+            },
+            "watch": { "throttle_ms": LogWatch::THROTTLE_MS },
+            "after": { "on": Milestone::default() },
+            "pty": Pty::default(),
+            "stdin": Stdin::default(),
+            "stderr": Stderr::default(),
+            "leftovers": Leftovers::default(),
         }),
         limits: json!({
             "payload_bytes": MAX_PAYLOAD_BYTES,
