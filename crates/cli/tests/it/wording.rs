@@ -86,6 +86,11 @@ fn a_value_that_does_not_fit_is_told_with_what_would() {
             "it must be a whole number",
         ),
         (
+            json!({ "restartPolicy": { "onFailure": "yes" } }),
+            "restartPolicy.onFailure",
+            r#"it must be true or false, not "yes""#,
+        ),
+        (
             json!({ "queue": { "group": "a", "limit": -1 } }),
             "queue.limit",
             "it must be a whole number from 0, not -1",
@@ -136,6 +141,8 @@ fn a_value_that_does_not_fit_is_told_with_what_would() {
         assert!(told.starts_with(&format!("{field}: ")), "{told}");
         assert!(told.contains(message), "{payload}: {told}");
     }
+    let error = wrong(&cli, "logs", &json!({ "id": "a", "since": 5 }));
+    assert_eq!(error["message"], "since: it must be a string, not 5");
     assert!(!cli.home().exists());
 }
 

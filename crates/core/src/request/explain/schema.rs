@@ -1,29 +1,31 @@
 //! Reading a generated schema: what a field may be, and how it is said.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
-/// The schemas of which one must fit, but for that of null; the schema itself where it has none.
+/// The schemas of which one must fit, but for that of null; the schema itself where it has none, or
+/// where they tell forms of its one type.
 pub(super) fn alternatives(schema: &Value) -> Vec<&Value> {
     let branches = ["anyOf", "oneOf"]
         .into_iter()
         .find_map(|name| schema.get(name)?.as_array());
     match branches {
-        None => vec![schema],
-        Some(branches) => branches
+        Some(branches) if schema.get("type").is_none() => branches
             .iter()
             .filter(|branch| branch.get("type").is_none_or(|kind| kind != "null"))
             .flat_map(alternatives)
             .collect(),
+        _ => vec![schema],
     }
 }
 
 /// The schema of this field, as it or an earlier client spells it.
 pub(super) fn property<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
-    /// Whatever it is.
-    static ANYTHING: Value = Value::Bool(true);
+    static ON_FAILURE: LazyLock<Value> = LazyLock::new(|| json!({ "type": "boolean" }));
     // Of `restart`, for earlier clients; no schema tells of it.
     if matches!(name, "onFailure" | "on_failure") && property(schema, "policy").is_some() {
-        return Some(&ANYTHING);
+        return Some(&ON_FAILURE);
     }
     alternatives(schema)
         .into_iter()
@@ -69,11 +71,9 @@ pub(super) fn describe(schema: &Value) -> Option<String> {
         let before = all.len();
         all.extend(texts.map(Value::to_string));
         if all.len() == before {
-            // Where branches tell forms only, the type stands beside them.
-            all.push(describe_type(branch).or_else(|| describe_type(schema))?);
+            all.push(describe_type(branch)?);
         }
     }
-    all.dedup();
     match all.pop() {
         Some(last) if !all.is_empty() => Some(format!("{} or {last}", all.join(", "))),
         last => last,
