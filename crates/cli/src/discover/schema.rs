@@ -10,6 +10,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::capabilities::Capabilities;
+use super::examples::{ExamplesAnswer, ExamplesList, ExamplesShow};
 use crate::command::Command;
 
 /// Name a schema.
@@ -38,29 +40,38 @@ impl Request for SchemaShow {
     const COMMAND: &'static str = "schema show";
 }
 
-#[derive(Debug, Serialize)]
+/// What `schema list` answers.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SchemaList {
+    /// One for each command.
     schemas: Vec<SchemaName>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SchemaName {
+    /// The command.
     command: &'static str,
+    /// That of its payload.
     schema_id: String,
+    /// Whether its answer has a schema as well.
     output: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// What `schema show` answers.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SchemaAnswer {
+    /// The command.
     command: &'static str,
+    /// Its name, for as long as the schema stays compatible.
     schema_id: String,
     /// Whether an array of such payloads is taken as well (and answered as a batch).
     batch: bool,
+    /// JSON Schema 2020-12.
     schema: Schema,
 }
 
 /// The commands whose payload and answer are described by types.
-const DESCRIBED: [Command; 16] = [
+const DESCRIBED: [Command; 21] = [
     Command::Start,
     Command::Status,
     Command::List,
@@ -77,6 +88,11 @@ const DESCRIBED: [Command; 16] = [
     Command::Logs,
     Command::Events,
     Command::Doctor,
+    Command::Capabilities,
+    Command::SchemaList,
+    Command::SchemaShow,
+    Command::ExamplesList,
+    Command::ExamplesShow,
 ];
 
 pub(crate) fn schema_list() -> SchemaList {
@@ -119,7 +135,10 @@ fn schema_id(command: Command, part: Part) -> String {
         Part::Input => "input",
         Part::Output => "output",
     };
-    format!("background-tasks.{}.{part}/v1", command.name())
+    format!(
+        "background-tasks.{}.{part}/v1",
+        command.name().replace(' ', ".")
+    )
 }
 
 fn input_schema(command: Command) -> Schema {
@@ -139,7 +158,9 @@ fn input_schema(command: Command) -> Schema {
         Command::Prune => decoded::<request::Prune>(),
         Command::Logs => decoded::<request::Logs>(),
         Command::Events => decoded::<request::Events>(),
-        _ => schemars::json_schema!({ "type": "object", "additionalProperties": false }),
+        Command::SchemaShow => decoded::<SchemaShow>(),
+        Command::ExamplesShow => decoded::<ExamplesShow>(),
+        _ => decoded::<Nothing>(),
     }
 }
 
@@ -157,9 +178,19 @@ fn output_schema(command: Command) -> Schema {
         Command::Prune => encoded::<PruneAnswer>(),
         Command::Logs => encoded::<LogsReply>(),
         Command::Events => encoded::<EventsAnswer>(),
+        Command::Capabilities => encoded::<Capabilities>(),
+        Command::SchemaList => encoded::<SchemaList>(),
+        Command::SchemaShow => encoded::<SchemaAnswer>(),
+        Command::ExamplesList => encoded::<ExamplesList>(),
+        Command::ExamplesShow => encoded::<ExamplesAnswer>(),
         _ => encoded::<DoctorAnswer>(),
     }
 }
+
+/// A command that takes nothing.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Nothing {}
 
 /// Describes an answer that is about one task or a batch of them.
 #[derive(JsonSchema, Serialize)]

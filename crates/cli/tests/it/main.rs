@@ -89,3 +89,4 @@ mod views;
 mod wait;
 // Being told of lines.
 mod watches;
+mod wording;
