@@ -19,7 +19,7 @@ complete -c background-tasks -n '__fish_seen_subcommand_from status' -l wait
 complete -c background-tasks -n __fish_use_subcommand -a list -d 'Show many tasks, newest first'
 complete -c background-tasks -n '__fish_seen_subcommand_from list' -l output
 complete -c background-tasks -n '__fish_seen_subcommand_from list' -l timeout
-complete -c background-tasks -n __fish_use_subcommand -a wait -d 'Wait until tasks have ended, or have written a line'
+complete -c background-tasks -n __fish_use_subcommand -a wait -d 'Wait until tasks have ended, are ready, or have written a line'
 complete -c background-tasks -n '__fish_seen_subcommand_from wait' -a '(__background_tasks_ids)'
 complete -c background-tasks -n '__fish_seen_subcommand_from wait' -l exit-code
 complete -c background-tasks -n '__fish_seen_subcommand_from wait' -l output

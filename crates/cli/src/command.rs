@@ -148,7 +148,7 @@ impl Command {
             Self::Start => "Start a command in the background (an array starts several)",
             Self::Status => "Show one task as it is now",
             Self::List => "Show many tasks, newest first",
-            Self::Wait => "Wait until tasks have ended, or have written a line",
+            Self::Wait => "Wait until tasks have ended, are ready, or have written a line",
             Self::Stop => "End a task, every process of it, and answer when it is so",
             Self::Restart => "Run a task's command again under the same id",
             Self::Send => "Write to a task's standard input, or type into its terminal",

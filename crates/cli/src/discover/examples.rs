@@ -69,35 +69,42 @@ const FILES: [(&str, &str); 40] = files![
 ];
 
 /// One file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Example {
+    /// What it is an example of.
     command: String,
+    /// What it does, in a few words.
     title: String,
+    /// When that is of use.
     description: String,
+    /// Flags that go with it.
     flags: Vec<String>,
+    /// What to give the command.
     payload: Value,
 }
 
-#[derive(Debug, Serialize)]
+/// What `examples list` answers.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ExamplesList {
     examples: Vec<ExampleName>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ExampleName {
     name: &'static str,
     command: String,
     title: String,
 }
 
-#[derive(Debug, Serialize)]
+/// What `examples show` answers.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ExamplesAnswer {
     command: String,
     examples: Vec<NamedExample>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct NamedExample {
     name: &'static str,
     #[serde(flatten)]

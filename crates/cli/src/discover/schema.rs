@@ -13,6 +13,9 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use self::documents::Document;
+use super::Skill;
+use super::capabilities::Capabilities;
+use super::examples::{ExamplesAnswer, ExamplesList, ExamplesShow};
 use crate::command::Command;
 
 /// Name a schema.
@@ -41,46 +44,35 @@ impl Request for SchemaShow {
     const COMMAND: &'static str = "schema show";
 }
 
-#[derive(Debug, Serialize)]
+/// What `schema list` answers.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SchemaList {
+    /// One for each command.
     schemas: Vec<SchemaName>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SchemaName {
+    /// The command.
     command: &'static str,
+    /// That of its payload.
     schema_id: String,
+    /// Whether its answer has a schema as well.
     output: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// What `schema show` answers.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SchemaAnswer {
+    /// The command.
     command: &'static str,
+    /// Its name, for as long as the schema stays compatible.
     schema_id: String,
     /// Whether an array of such payloads is taken as well (and answered as a batch).
     batch: bool,
+    /// JSON Schema 2020-12.
     schema: Schema,
 }
-
-/// The commands whose payload and answer are described by types.
-const DESCRIBED: [Command; 16] = [
-    Command::Start,
-    Command::Status,
-    Command::List,
-    Command::Wait,
-    Command::Stop,
-    Command::Restart,
-    Command::Send,
-    Command::Signal,
-    Command::Pause,
-    Command::Resume,
-    Command::Recover,
-    Command::Remove,
-    Command::Prune,
-    Command::Logs,
-    Command::Events,
-    Command::Doctor,
-];
 
 pub(crate) fn schema_list() -> SchemaList {
     let name = |command: Command| SchemaName {
@@ -93,7 +85,7 @@ pub(crate) fn schema_list() -> SchemaList {
         schema_id: schema_id(document.name(), Part::Output),
         output: true,
     };
-    let commands = DESCRIBED.into_iter().map(name);
+    let commands = Command::ALL.into_iter().map(name);
     SchemaList {
         schemas: commands
             .chain(Document::ALL.into_iter().map(document))
@@ -111,11 +103,11 @@ pub(crate) fn schema_show(request: &SchemaShow) -> Result<SchemaAnswer> {
             schema: document.schema(),
         });
     }
-    let command = DESCRIBED
+    let command = Command::ALL
         .into_iter()
         .find(|command| command.name() == request.name)
         .ok_or_else(|| {
-            let commands = DESCRIBED.iter().map(|command| command.name());
+            let commands = Command::ALL.iter().map(|command| command.name());
             let documents = Document::ALL.iter().map(|document| document.name());
             let available: Vec<&str> = commands.chain(documents).collect();
             invalid(
@@ -141,7 +133,7 @@ fn schema_id(name: &str, part: Part) -> String {
         Part::Input => "input",
         Part::Output => "output",
     };
-    format!("background-tasks.{name}.{part}/v1")
+    format!("background-tasks.{}.{part}/v1", name.replace(' ', "."))
 }
 
 fn input_schema(command: Command) -> Schema {
@@ -161,7 +153,9 @@ fn input_schema(command: Command) -> Schema {
         Command::Prune => decoded::<request::Prune>(),
         Command::Logs => decoded::<request::Logs>(),
         Command::Events => decoded::<request::Events>(),
-        _ => schemars::json_schema!({ "type": "object", "additionalProperties": false }),
+        Command::SchemaShow => decoded::<SchemaShow>(),
+        Command::ExamplesShow => decoded::<ExamplesShow>(),
+        _ => decoded::<Nothing>(),
     }
 }
 
@@ -179,9 +173,20 @@ fn output_schema(command: Command) -> Schema {
         Command::Prune => encoded::<PruneAnswer>(),
         Command::Logs => encoded::<LogsReply>(),
         Command::Events => encoded::<EventsAnswer>(),
-        _ => encoded::<DoctorAnswer>(),
+        Command::Capabilities => encoded::<Capabilities>(),
+        Command::SchemaList => encoded::<SchemaList>(),
+        Command::SchemaShow => encoded::<SchemaAnswer>(),
+        Command::ExamplesList => encoded::<ExamplesList>(),
+        Command::ExamplesShow => encoded::<ExamplesAnswer>(),
+        Command::Doctor => encoded::<DoctorAnswer>(),
+        Command::Skill => encoded::<Skill>(),
     }
 }
+
+/// A command that takes nothing.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Nothing {}
 
 /// Describes an answer that is about one task or a batch of them.
 #[derive(JsonSchema, Serialize)]

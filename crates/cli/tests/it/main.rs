@@ -93,3 +93,4 @@ mod views;
 mod wait;
 // Being told of lines.
 mod watches;
+mod wording;
