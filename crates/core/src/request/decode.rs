@@ -1,6 +1,6 @@
 //! JSON text to requests, with errors that tell how to mend the text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::IgnoredAny;
@@ -183,53 +183,72 @@ impl UnknownField {
 /// Walks the value along the schema that was generated from the decoding types, down to the
 /// first field that the schema does not know.
 fn find_unknown(value: &Value, schema: &Value, path: &str) -> Option<UnknownField> {
-    for branch in ["anyOf", "oneOf"] {
-        if let Some(branches) = schema.get(branch).and_then(Value::as_array) {
-            let fits = |branch: &&Value| {
-                branch.get("type").and_then(Value::as_str) == Some("object") && value.is_object()
-            };
-            return branches
-                .iter()
-                .filter(fits)
-                .find_map(|branch| find_unknown(value, branch, path));
-        }
-    }
-    let (Some(object), Some(properties)) = (
-        value.as_object(),
-        schema.get("properties").and_then(Value::as_object),
-    ) else {
-        return None;
-    };
-    for (name, inner) in object {
-        let path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
-        let Some(known) = properties
-            .get(name)
-            .or_else(|| properties.get(&snake_case(name)))
-        else {
-            if alias_of(name).is_some_and(|field| properties.contains_key(field)) {
-                continue;
+    match value {
+        Value::Object(object) => {
+            let known = fields_of(schema);
+            // Also where any name will do, as in `env`.
+            if known.is_empty() {
+                return None;
             }
-            let allowed = properties.keys().cloned().collect();
-            return Some(UnknownField {
-                path,
-                name: name.clone(),
-                allowed,
-            });
-        };
-        if let Some(unknown) = find_unknown(inner, known, &path) {
-            return Some(unknown);
+            object.iter().find_map(|(name, inner)| {
+                let path = match path {
+                    "" => name.clone(),
+                    path => format!("{path}.{name}"),
+                };
+                let field = known
+                    .get(name.as_str())
+                    .or_else(|| known.get(snake_case(name).as_str()))
+                    .or_else(|| known.get(alias_of(name)?));
+                match field {
+                    Some(schema) => find_unknown(inner, schema, &path),
+                    None => Some(UnknownField {
+                        path,
+                        name: name.clone(),
+                        allowed: known.keys().map(|&name| name.to_owned()).collect(),
+                    }),
+                }
+            })
         }
+        Value::Array(items) => {
+            let schema = items_of(schema)?;
+            let find = |(index, item)| find_unknown(item, schema, &format!("{path}[{index}]"));
+            items.iter().enumerate().find_map(find)
+        }
+        _ => None,
     }
-    None
+}
+
+fn branches_of(schema: &Value) -> impl Iterator<Item = &Value> {
+    ["anyOf", "oneOf"]
+        .into_iter()
+        .filter_map(|branch| schema.get(branch)?.as_array())
+        .flatten()
+}
+
+/// Of all objects that may stand here, whichever is meant.
+fn fields_of(schema: &Value) -> BTreeMap<&str, &Value> {
+    let own = schema.get("properties").and_then(Value::as_object);
+    let own = own.into_iter().flatten();
+    own.map(|(name, field)| (name.as_str(), field))
+        .chain(branches_of(schema).flat_map(fields_of))
+        .collect()
+}
+
+/// Of the array that may stand here.
+fn items_of(schema: &Value) -> Option<&Value> {
+    let own = schema.get("items");
+    own.or_else(|| branches_of(schema).find_map(items_of))
 }
 
 /// Spellings of earlier clients that are not just another case.
 fn alias_of(name: &str) -> Option<&'static str> {
-    (name == "cwd").then_some("workdir")
+    match name {
+        "cwd" => Some("workdir"),
+        "healthProbe" => Some("health"),
+        "restartPolicy" => Some("restart"),
+        "onFailure" | "on_failure" => Some("policy"),
+        _ => None,
+    }
 }
 
 fn snake_case(name: &str) -> String {

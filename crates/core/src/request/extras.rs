@@ -156,15 +156,15 @@ impl Start {
 
     fn check_watches(&self) -> Result<()> {
         let mut names = BTreeSet::new();
-        for watch in self.watch.iter().flatten() {
+        for (index, watch) in self.watch.iter().flatten().enumerate() {
             if watch.name.is_empty() || !names.insert(&watch.name) {
                 return Err(invalid(
-                    "watch.name",
+                    &format!("watch[{index}].name"),
                     format!("{:?} is empty or occurs twice", watch.name),
                     "Give each watch a name of its own.",
                 ));
             }
-            Pattern::compile("watch.pattern", &watch.pattern)?;
+            Pattern::compile(&format!("watch[{index}].pattern"), &watch.pattern)?;
         }
         Ok(())
     }
