@@ -689,6 +689,41 @@ fn a_new_supervisor_goes_on_asking() {
 }
 
 #[test]
+fn a_prompt_makes_a_task_ready() {
+    let cli = Cli::new();
+    let probe = json!({ "type": "log", "pattern": "^login: $" });
+    let start = script("a", "echo up; printf 'login: '; exec sleep 1000");
+    cli.start(with(start.clone(), json!({ "health": probe })));
+    wait_until_ready(&cli, "a");
+    cli.stop("a");
+    let apart = json!({ "health": probe, "pty": true });
+    cli.start(with(start, apart));
+    wait_until_ready(&cli, "a");
+    cli.stop("a");
+    // What is gone on with is no prompt.
+    let go = cli.file("go");
+    let shell = format!(
+        "printf 'login: '; printf 'wait'; {} wait-file {go} print up hang",
+        crate::harness::fixture()
+    );
+    cli.start(with(script("b", &shell), json!({ "health": probe })));
+    let call = cli.run("wait").payload(until_ready("b"));
+    call.flags(["--timeout", "0.5"]).err("TaskWaitTimedOut");
+    cli.stop("b");
+}
+
+#[test]
+fn a_line_is_found_before_it_is_freed() {
+    let cli = Cli::new();
+    let probe = json!({ "type": "log", "pattern": "^up$" });
+    let start = script("a", "echo up; seq 100000; exec sleep 1000");
+    let limits = json!({ "log_bytes": 65536 });
+    cli.start(with(start, json!({ "health": probe, "limits": limits })));
+    wait_until_ready(&cli, "a");
+    cli.stop("a");
+}
+
+#[test]
 fn a_new_supervisor_asks_before_it_gives_up() {
     let cli = Cli::new();
     let server = Server::new("127.0.0.1", 503);
