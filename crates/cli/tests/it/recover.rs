@@ -214,3 +214,36 @@ fn what_a_newer_build_wrote_is_left_alone_however_familiar_it_looks() {
     }
     assert_eq!(cli.record("a"), before);
 }
+
+#[test]
+fn a_line_stands_in_its_order_again() {
+    let cli = Cli::new();
+    let queue = json!({ "queue": { "group": "g", "limit": 1 } });
+    let notes = cli.file("notes");
+    let of = |id: &str| with(persistent(work(id, ["note", &notes])), queue.clone());
+    // Neither in the order of their names, nor in that of a folder.
+    let ids: Vec<String> = (0..8).map(|n| format!("t{}", 3 * n % 8)).collect();
+    let go = cli.file("go");
+    let first = work("first", ["note", &notes, "wait-file", &go]);
+    let first = cli.start(with(persistent(first), queue.clone()));
+    cli.run("start")
+        .payload(ids.iter().map(|id| of(id)).collect())
+        .ok();
+    // From the end of the line, so that nobody sees who is missing: as if all went at once.
+    for id in ids.iter().rev() {
+        cli.lose_supervisor(id);
+    }
+    cli.lose_supervisor("first");
+    send(pid_of(&first), Signal::SIGKILL);
+    eventually(|| cli.task("first")["status"] == "failed", "it is lost");
+    let order: Vec<String> = std::iter::once("first".to_owned()).chain(ids).collect();
+    let recovered: Vec<Value> = order.iter().map(|id| json!([id, "restarted"])).collect();
+    assert_eq!(recover(&cli), recovered);
+    cli.touch("go");
+    for id in &order {
+        cli.wait(id);
+    }
+    let noted = std::fs::read_to_string(&notes).unwrap();
+    // The first had run before.
+    assert_eq!(noted.lines().skip(1).collect::<Vec<_>>(), order);
+}

@@ -74,7 +74,7 @@ fn supervise(folder: &Path, errand: Errand, handed: HandedOver) -> i32 {
             let failure = SpawnFailure::new(
                 SpawnStep::Supervisor,
                 folder.to_string_lossy(),
-                errno_of(&error),
+                errno_of(error),
             );
             tell(
                 &mut handshake,

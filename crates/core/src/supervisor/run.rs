@@ -34,7 +34,7 @@ pub(super) struct Supervisor {
     /// Whether the id had a task before this start.
     replaces: bool,
     main: Option<ProcessIdentity>,
-    /// What its first run waits for.
+    /// What its run waits for, or the place that it has.
     turn: Option<Turn>,
     /// Held until this process ends.
     lock: SupervisorLock,
@@ -277,8 +277,8 @@ impl Supervisor {
         let (home, ledger, signals) = (&self.home, &mut self.ledger, &mut self.signals);
         // One of them, in one place: this frame stays for as long as the task lives.
         let mut chores = match (turn, self.main) {
-            (Some(turn), _) => Chores::queued(home, ledger, signals, turn),
-            (None, Some(main)) => Chores::own(home, ledger, signals, main),
+            (turn, Some(main)) => Chores::own(home, ledger, signals, main, turn),
+            (Some(turn), None) => Chores::queued(home, ledger, signals, turn),
             (None, None) => Chores::attending(home, ledger, signals),
         };
         chores.see_through()
