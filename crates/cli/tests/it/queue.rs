@@ -276,7 +276,8 @@ fn what_cannot_be_executed_is_told_at_once_where_there_is_a_place() {
     go(&cli, "b");
     go(&cli, "c");
     cli.wait("c");
-    // So is that of one that ran and is restarted.
+    // So is that of one that ran and is restarted, once nothing is left of the others.
+    eventually(|| tickets(&cli, "g").is_empty(), "nobody is in the line");
     let restarted = cli.run("restart").payload(json!({ "id": "b" })).ok();
     assert_eq!(restarted["status"], "running");
     assert_eq!(cli.wait("b")["exit_code"], 0);

@@ -141,6 +141,46 @@ fn what_was_wanted_to_end_stays_ended() {
 }
 
 #[test]
+fn what_was_stopped_after_the_interruption_stays_ended() {
+    let cli = Cli::new();
+    cli.start(persistent(work("a", ["hang"])));
+    cli.start(persistent(work("b", ["hang"])));
+    reboot(&cli, "a");
+    reboot(&cli, "b");
+    assert_eq!(cli.stop("a")["reason"], "host_rebooted");
+    assert_eq!(recover(&cli), [json!(["b", "restarted"])]);
+    assert_eq!(cli.task("a")["reason"], "host_rebooted");
+    // Until somebody wants it to run again, and it is interrupted then.
+    cli.run("restart").payload(json!("a")).ok();
+    reboot(&cli, "a");
+    assert_eq!(recover(&cli), [json!(["a", "restarted"])]);
+}
+
+#[test]
+fn the_end_is_told_before_its_hook() {
+    let cli = Cli::new();
+    let hook = json!({ "on_exit": { "command": "true" } });
+    cli.start(with(work("a", ["hang"]), hook));
+    reboot(&cli, "a");
+    assert_eq!(recover(&cli), [json!(["a", "settled"])]);
+    let types = || {
+        let answer = cli.run("events").payload(json!("a")).ok();
+        crate::harness::types(answer["frames"].as_array().unwrap())
+    };
+    eventually(
+        || types().contains(&"task.on_exit".to_owned()),
+        "it has run",
+    );
+    let expected = [
+        "task.status.snapshot",
+        "task.started",
+        "task.failed",
+        "task.on_exit",
+    ];
+    assert_eq!(types(), expected);
+}
+
+#[test]
 fn a_wait_between_two_runs_is_an_interruption_too() {
     let cli = Cli::new();
     let restart =

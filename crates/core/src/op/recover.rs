@@ -128,7 +128,7 @@ fn may_need_something(found: &Observed) -> bool {
 }
 
 /// Whether it ended because nobody looked after it any more, and is to run all the same.
-fn was_interrupted(record: &TaskRecord) -> bool {
+pub(super) fn was_interrupted(record: &TaskRecord) -> bool {
     let interrupted = matches!(
         record.facts.state,
         TaskState::Failed {

@@ -81,6 +81,7 @@ impl Supervisor {
             // The start that announced this run came to nothing: what was before it holds.
             record = previous;
         }
+        let was_open = !record.facts.state.status().is_terminal();
         if let Some(end) = dir.read_end() {
             end.complete(&mut record.facts);
         }
@@ -119,7 +120,7 @@ impl Supervisor {
             Errand::Start => supervisor.start(handshake),
             Errand::Restart => supervisor.restart(handshake, asked)?,
             Errand::Recover => supervisor.recover(handshake)?,
-            Errand::Adopt | Errand::Attend => supervisor.adopt(),
+            Errand::Adopt | Errand::Attend => supervisor.adopt(was_open),
         };
         // Only now may others change the task: its state is settled. And before the answer: who has
         // it finds no lock in the way.
@@ -200,8 +201,12 @@ impl Supervisor {
         Ok(self.begin_run(LogSource::Present, Undo::Record, handshake))
     }
 
-    fn adopt(&mut self) -> Answer {
+    /// `was_open`: no end is on record.
+    fn adopt(&mut self, was_open: bool) -> Answer {
         self.adopt_run();
+        if was_open {
+            self.ledger.end_found();
+        }
         self.ready()
     }
 
