@@ -1,12 +1,14 @@
 //! A supervisor's life, once it has let go of its caller.
 
 mod execution;
+mod found;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use self::found::found;
 use super::Errand;
 use super::chores::Chores;
 use super::execute::{LogSource, Undo};
@@ -21,7 +23,7 @@ use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
 use crate::store::{
-    Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked, first_of_run,
+    Candidacy, Home, SupervisorLock, TaskDir, Verb, file, first_marked, first_of_run,
 };
 use crate::task::{FailReason, Health, ProcessIdentity, Reason, TaskRecord, TaskState};
 
@@ -72,35 +74,7 @@ impl Supervisor {
                 (asked, candidacy.succeed()?)
             }
         };
-        let mut record = read_record(&dir)?;
-        if record.facts.state == TaskState::Starting
-            && errand != Errand::Start
-            && first_marked(&record.facts.run_token).is_none()
-            && let Some(previous) = dir.read_previous()
-        {
-            // The start that announced this run came to nothing: what was before it holds.
-            record = previous;
-        }
-        let was_open = !record.facts.state.status().is_terminal();
-        if let Some(end) = dir.read_end() {
-            end.complete(&mut record.facts);
-        }
-        if !record.facts.state.status().is_terminal() && record.facts.boot_id != process::boot_id()?
-        {
-            // Its pids are those of strangers now.
-            record.facts.state = failed(
-                &record.facts.state,
-                FailReason::HostRebooted,
-                "the machine was started anew while the task ran".to_owned(),
-            );
-            record.facts.cleared = true;
-        }
-        if record.facts.state == TaskState::Queued {
-            // Whoever waited in its name would have handed it over: it was killed.
-            let problem = "its supervisor was killed while it waited for its turn".to_owned();
-            record.facts.state = failed(&TaskState::Queued, FailReason::SupervisorLost, problem);
-            record.facts.cleared = true;
-        }
+        let (record, was_open) = found(&dir, errand)?;
         let journal = match errand {
             Errand::Start => Journal::anew(&dir)?,
             _ => Journal::continued(&dir),
