@@ -252,7 +252,7 @@ fn an_unknown_field_is_told_with_the_nearest_and_all_that_are_known() {
         (
             "start",
             json!({ "command": "true", "stdin": { "txt": "a" } }),
-            "stdin.txt",
+            "stdin",
             json!("text"),
         ),
         (
