@@ -224,10 +224,10 @@ impl Chores<'_> {
             let written = heard.written;
             self.ledger.attend_input(&heard.ready);
             self.attend_to(&heard);
+            self.search_logs();
             // What is written has no part in how the task fares: the machine is not told.
             self.ledger
                 .with_growth(|growth, dir| growth.attend(dir, written));
-            self.search_logs();
         }
         self.part_with_probe();
         self.ledger.close_input();
