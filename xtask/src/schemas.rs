@@ -31,7 +31,7 @@ pub fn write(workspace: &Workspace) -> Result {
     Ok(())
 }
 
-/// Fails when a file is not as [`write`] would leave it. Returns how many there are.
+/// Fails when a file is not as [`write()`] would leave it. Returns how many there are.
 pub fn check(workspace: &Workspace) -> Result<usize> {
     let (wanted, present) = (wanted(workspace)?, present(workspace)?);
     let names = wanted.keys().chain(present.keys());
