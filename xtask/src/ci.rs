@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::toolchain::Target;
 use crate::workspace::Workspace;
-use crate::{Result, command, forbid, npm, toolchain};
+use crate::{Result, assets, command, forbid, npm, schemas, toolchain};
 
 /// Where the published crates must compile besides this machine.
 const OTHER_TARGETS: [&str; 3] = [
@@ -20,7 +20,7 @@ const ACCEPTANCE: &str = "../shared/acceptance/lifecycle.py";
 /// A step answers with a remark for its line, or an empty one.
 type Step = (&'static str, fn(&Workspace) -> Result<String>);
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 12] = [
     ("format", |workspace| {
         cargo(workspace, &["fmt", "--all", "--check"])
     }),
@@ -28,6 +28,12 @@ const STEPS: [Step; 10] = [
     ("other targets", other_targets),
     ("build", |workspace| {
         cargo(workspace, &["build", "--workspace"])
+    }),
+    ("schemas", |workspace| {
+        Ok(format!("{} files", schemas::check(workspace)?))
+    }),
+    ("assets", |workspace| {
+        Ok(format!("{} files", assets::check(workspace)?))
     }),
     ("test", test),
     ("docs", docs),

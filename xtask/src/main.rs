@@ -1,6 +1,8 @@
 //! The chores of this repository, run as `cargo xtask CHORE`.
 //!
 //! - `build`: the static binary that people install, for this machine;
+//! - `schemas`: the JSON Schemas as files; with `--check`, whether they are up to date;
+//! - `assets`: shell completions and man pages; with `--check`, whether they are up to date;
 //! - `ci`: everything that a change must pass;
 //! - `npm`: the packages of the npm registry, built, packed and tried out;
 //! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
@@ -13,11 +15,13 @@ use std::process::ExitCode;
 
 use workspace::Workspace;
 
+mod assets;
 mod bench;
 mod ci;
 mod command;
 mod forbid;
 mod npm;
+mod schemas;
 mod static_build;
 mod toolchain;
 mod workspace;
@@ -26,6 +30,8 @@ mod workspace;
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage: cargo xtask build
+       cargo xtask schemas [--check]
+       cargo xtask assets [--check]
        cargo xtask ci
        cargo xtask npm [--check | --binaries FOLDER]
        cargo xtask bench [--quick] [--only NAME]";
@@ -45,6 +51,16 @@ fn chore(arguments: &[String]) -> Result {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["build"] => static_build::build(&Workspace::find()?).map(drop),
+        ["schemas"] => schemas::write(&Workspace::find()?),
+        ["schemas", "--check"] => {
+            println!("{} files", schemas::check(&Workspace::find()?)?);
+            Ok(())
+        }
+        ["assets"] => assets::write(&Workspace::find()?),
+        ["assets", "--check"] => {
+            println!("{} files", assets::check(&Workspace::find()?)?);
+            Ok(())
+        }
         ["ci"] => ci::run(&Workspace::find()?),
         ["npm", options @ ..] => npm::run(&Workspace::find()?, options),
         ["bench", options @ ..] => bench::run(&Workspace::find()?, options),

@@ -25,6 +25,7 @@ pub(crate) enum Command {
     SchemaShow,
     ExamplesList,
     ExamplesShow,
+    Skill,
 }
 
 /// A flag that steers execution.
@@ -88,7 +89,7 @@ use Flag as F;
 
 impl Command {
     /// In the order of a first acquaintance.
-    pub(crate) const ALL: [Command; 21] = [
+    pub(crate) const ALL: [Command; 22] = [
         Self::Start,
         Self::Status,
         Self::List,
@@ -110,6 +111,7 @@ impl Command {
         Self::SchemaShow,
         Self::ExamplesList,
         Self::ExamplesShow,
+        Self::Skill,
     ];
 
     /// As it is typed and as envelopes name it.
@@ -136,6 +138,7 @@ impl Command {
             Self::SchemaShow => "schema show",
             Self::ExamplesList => "examples list",
             Self::ExamplesShow => "examples show",
+            Self::Skill => "skill",
         }
     }
 
@@ -145,7 +148,7 @@ impl Command {
             Self::Start => "Start a command in the background (an array starts several)",
             Self::Status => "Show one task as it is now",
             Self::List => "Show many tasks, newest first",
-            Self::Wait => "Wait until tasks have ended, or have written a line",
+            Self::Wait => "Wait until tasks have ended, are ready, or have written a line",
             Self::Stop => "End a task, every process of it, and answer when it is so",
             Self::Restart => "Run a task's command again under the same id",
             Self::Send => "Write to a task's standard input, or type into its terminal",
@@ -163,6 +166,7 @@ impl Command {
             Self::SchemaShow => "Show the JSON Schema of a command's payload or answer",
             Self::ExamplesList => "Name the examples",
             Self::ExamplesShow => "Show a command's examples",
+            Self::Skill => "Show the instructions for coding agents (SKILL.md)",
         }
     }
 
@@ -202,7 +206,8 @@ impl Command {
             | Self::Doctor
             | Self::Capabilities
             | Self::SchemaList
-            | Self::ExamplesList => PayloadKind::Empty,
+            | Self::ExamplesList
+            | Self::Skill => PayloadKind::Empty,
         }
     }
 

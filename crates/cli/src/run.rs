@@ -112,6 +112,14 @@ impl Call {
             Command::SchemaList => Ok(self.answer(&discover::schema_list(), 0)),
             Command::SchemaShow => Ok(self.answer(&discover::schema_show(&payload.one()?)?, 0)),
             Command::ExamplesList => Ok(self.answer(&discover::examples_list(), 0)),
+            Command::Skill => {
+                let skill = discover::Skill::of_this_build();
+                Ok(if std::io::stdout().is_terminal() {
+                    print::text("skill", skill.text())
+                } else {
+                    self.answer(&skill, 0)
+                })
+            }
             Command::ExamplesShow => Ok(self.answer(&discover::examples_show(&payload.one()?)?, 0)),
         }
     }

@@ -6,8 +6,10 @@ use background_tasks_core::log::View;
 use background_tasks_core::request::{List, Logs, MAX_PAYLOAD_BYTES, StreamChoice};
 use background_tasks_core::store::FORMAT_VERSION;
 use background_tasks_core::task::{
-    FailReason, KillReason, Limits, RestartSettings, StopSettings, TaskId, TaskStatus,
+    FailReason, HealthProbe, KillReason, Leftovers, Limits, LogWatch, Milestone, Pty,
+    RestartSettings, Stderr, Stdin, StopSettings, TaskId, TaskStatus,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -27,27 +29,28 @@ const OTHER_FRAMES: [&str; 5] = [
 ];
 
 /// What `capabilities` answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Capabilities {
     protocol_version: u32,
     version: &'static str,
     format_version: u32,
     platform: Value,
-    payload_modes: [&'static str; 3],
-    output_modes: [&'static str; 3],
-    discovery: [&'static str; 6],
+    payload_modes: Vec<&'static str>,
+    output_modes: Vec<&'static str>,
+    discovery: Vec<&'static str>,
     commands: Vec<CommandEntry>,
     statuses: Vec<Value>,
     reasons: Value,
     event_types: Vec<&'static str>,
-    log_views: [View; 2],
-    log_streams: [StreamChoice; 3],
+    log_views: Vec<View>,
+    log_streams: Vec<StreamChoice>,
     error_types: Vec<Value>,
     defaults: Value,
     limits: Value,
 }
 
-#[derive(Debug, Serialize)]
+/// What there is to say about a command.
+#[derive(Debug, Serialize, JsonSchema)]
 struct CommandEntry {
     name: &'static str,
     purpose: &'static str,
@@ -64,15 +67,16 @@ pub(crate) fn capabilities() -> Capabilities {
         version: env!("CARGO_PKG_VERSION"),
         format_version: FORMAT_VERSION,
         platform: json!({ "os": std::env::consts::OS, "arch": std::env::consts::ARCH }),
-        payload_modes: ["inline-json", "@file", "stdin:-"],
-        output_modes: ["auto", "inline", "artifact"],
-        discovery: [
+        payload_modes: vec!["inline-json", "@file", "stdin:-"],
+        output_modes: vec!["auto", "inline", "artifact"],
+        discovery: vec![
             "doctor",
             "capabilities",
             "schema list",
             "schema show",
             "examples list",
             "examples show",
+            "skill",
         ],
         commands: Command::ALL.into_iter().map(entry).collect(),
         statuses: TaskStatus::ALL
@@ -84,8 +88,8 @@ pub(crate) fn capabilities() -> Capabilities {
             "failed": FailReason::ALL,
         }),
         event_types: EventData::TYPES.into_iter().chain(OTHER_FRAMES).collect(),
-        log_views: View::ALL,
-        log_streams: StreamChoice::ALL,
+        log_views: View::ALL.to_vec(),
+        log_streams: StreamChoice::ALL.to_vec(),
         error_types: ErrorKind::ALL
             .iter()
             .map(|kind| json!({ "name": kind, "retryable": kind.retryable() }))
@@ -103,6 +107,18 @@ pub(crate) fn capabilities() -> Capabilities {
             "stop": StopSettings::default(),
             "limits": Limits::default(),
             "restart": RestartSettings::default(),
+            "health": {
+                "interval_ms": HealthProbe::INTERVAL_MS,
+                "timeout_ms": HealthProbe::TIMEOUT_MS,
+                "startup_timeout_ms": HealthProbe::STARTUP_TIMEOUT_MS,
+                "failure_threshold": HealthProbe::FAILURE_THRESHOLD,
+            },
+            "watch": { "throttle_ms": LogWatch::THROTTLE_MS },
+            "after": { "on": Milestone::default() },
+            "pty": Pty::default(),
+            "stdin": Stdin::default(),
+            "stderr": Stderr::default(),
+            "leftovers": Leftovers::default(),
         }),
         limits: json!({
             "payload_bytes": MAX_PAYLOAD_BYTES,

@@ -69,35 +69,42 @@ const FILES: [(&str, &str); 40] = files![
 ];
 
 /// One file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Example {
+    /// What it is an example of.
     command: String,
+    /// What it does, in a few words.
     title: String,
+    /// When that is of use.
     description: String,
+    /// Flags that go with it.
     flags: Vec<String>,
+    /// What to give the command.
     payload: Value,
 }
 
-#[derive(Debug, Serialize)]
+/// What `examples list` answers.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ExamplesList {
     examples: Vec<ExampleName>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ExampleName {
     name: &'static str,
     command: String,
     title: String,
 }
 
-#[derive(Debug, Serialize)]
+/// What `examples show` answers.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ExamplesAnswer {
     command: String,
     examples: Vec<NamedExample>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct NamedExample {
     name: &'static str,
     #[serde(flatten)]
@@ -108,6 +115,17 @@ fn all() -> impl Iterator<Item = (&'static str, Example)> {
     FILES
         .into_iter()
         .filter_map(|(name, text)| Some((name, serde_json::from_str(text).ok()?)))
+}
+
+/// A command line of one example of a command, if there is any.
+pub(crate) fn example_line(command: &str) -> Option<String> {
+    let (_, example) = all().find(|(_, example)| example.command == command)?;
+    let payload = example.payload.to_string().replace('\'', "'\\''");
+    let flags = example
+        .flags
+        .iter()
+        .fold(String::new(), |all, flag| all + " " + flag);
+    Some(format!("background-tasks {command} '{payload}'{flags}"))
 }
 
 pub(crate) fn examples_list() -> ExamplesList {

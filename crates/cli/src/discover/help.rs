@@ -33,11 +33,7 @@ impl Help {
         };
         match command {
             Some(command) => Self {
-                usage: clap_command(command).render_help().to_string().replacen(
-                    "Usage: ",
-                    "Usage: background-tasks ",
-                    1,
-                ),
+                usage: usage(command),
                 commands: vec![of(&command)],
             },
             None => Self {
@@ -71,6 +67,16 @@ impl Help {
             "  background-tasks stop dev\n",
         ));
         text
+    }
+}
+
+/// What clap says of a command, and an example.
+fn usage(command: Command) -> String {
+    let help = clap_command(command).render_help().to_string();
+    let help = help.replacen("Usage: ", "Usage: background-tasks ", 1);
+    match super::example_line(command.name()) {
+        Some(line) => format!("{help}\nExample:\n  {line}\n"),
+        None => help,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `schema`: JSON Schema 2020-12 from the very types that decode payloads and encode answers.
 
+mod documents;
+
 use background_tasks_core::Result;
 use background_tasks_core::op::{DoctorAnswer, Recovered, RemoveReply, TaskReply};
 use background_tasks_core::request::{
@@ -10,13 +12,17 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use self::documents::Document;
+use super::Skill;
+use super::capabilities::Capabilities;
+use super::examples::{ExamplesAnswer, ExamplesList, ExamplesShow};
 use crate::command::Command;
 
 /// Name a schema.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SchemaShow {
-    /// The command.
+    /// The command; or `envelope`, `error` or `frame`.
     name: String,
     /// Its payload or its answer; `input` when left out.
     #[serde(default)]
@@ -38,64 +44,72 @@ impl Request for SchemaShow {
     const COMMAND: &'static str = "schema show";
 }
 
-#[derive(Debug, Serialize)]
+/// What `schema list` answers.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SchemaList {
+    /// One for each command.
     schemas: Vec<SchemaName>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct SchemaName {
+    /// The command.
     command: &'static str,
+    /// That of its payload.
     schema_id: String,
+    /// Whether its answer has a schema as well.
     output: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// What `schema show` answers.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SchemaAnswer {
+    /// The command.
     command: &'static str,
+    /// Its name, for as long as the schema stays compatible.
     schema_id: String,
     /// Whether an array of such payloads is taken as well (and answered as a batch).
     batch: bool,
+    /// JSON Schema 2020-12.
     schema: Schema,
 }
-
-/// The commands whose payload and answer are described by types.
-const DESCRIBED: [Command; 16] = [
-    Command::Start,
-    Command::Status,
-    Command::List,
-    Command::Wait,
-    Command::Stop,
-    Command::Restart,
-    Command::Send,
-    Command::Signal,
-    Command::Pause,
-    Command::Resume,
-    Command::Recover,
-    Command::Remove,
-    Command::Prune,
-    Command::Logs,
-    Command::Events,
-    Command::Doctor,
-];
 
 pub(crate) fn schema_list() -> SchemaList {
     let name = |command: Command| SchemaName {
         command: command.name(),
-        schema_id: schema_id(command, Part::Input),
+        schema_id: schema_id(command.name(), Part::Input),
         output: true,
     };
+    let document = |document: Document| SchemaName {
+        command: document.name(),
+        schema_id: schema_id(document.name(), Part::Output),
+        output: true,
+    };
+    let commands = Command::ALL.into_iter().map(name);
     SchemaList {
-        schemas: DESCRIBED.into_iter().map(name).collect(),
+        schemas: commands
+            .chain(Document::ALL.into_iter().map(document))
+            .collect(),
     }
 }
 
 pub(crate) fn schema_show(request: &SchemaShow) -> Result<SchemaAnswer> {
-    let command = DESCRIBED
+    let named = |document: &Document| document.name() == request.name;
+    if let Some(document) = Document::ALL.into_iter().find(named) {
+        return Ok(SchemaAnswer {
+            command: document.name(),
+            schema_id: schema_id(document.name(), Part::Output),
+            batch: false,
+            schema: document.schema(),
+        });
+    }
+    let command = Command::ALL
         .into_iter()
         .find(|command| command.name() == request.name)
         .ok_or_else(|| {
-            let available: Vec<&str> = DESCRIBED.iter().map(|command| command.name()).collect();
+            let commands = Command::ALL.iter().map(|command| command.name());
+            let documents = Document::ALL.iter().map(|document| document.name());
+            let available: Vec<&str> = commands.chain(documents).collect();
             invalid(
                 "name",
                 format!("there is no schema `{}`", request.name),
@@ -105,7 +119,7 @@ pub(crate) fn schema_show(request: &SchemaShow) -> Result<SchemaAnswer> {
         })?;
     Ok(SchemaAnswer {
         command: command.name(),
-        schema_id: schema_id(command, request.part),
+        schema_id: schema_id(command.name(), request.part),
         batch: command.takes_batch(),
         schema: match request.part {
             Part::Input => input_schema(command),
@@ -114,12 +128,12 @@ pub(crate) fn schema_show(request: &SchemaShow) -> Result<SchemaAnswer> {
     })
 }
 
-fn schema_id(command: Command, part: Part) -> String {
+fn schema_id(name: &str, part: Part) -> String {
     let part = match part {
         Part::Input => "input",
         Part::Output => "output",
     };
-    format!("background-tasks.{}.{part}/v1", command.name())
+    format!("background-tasks.{}.{part}/v1", name.replace(' ', "."))
 }
 
 fn input_schema(command: Command) -> Schema {
@@ -139,7 +153,9 @@ fn input_schema(command: Command) -> Schema {
         Command::Prune => decoded::<request::Prune>(),
         Command::Logs => decoded::<request::Logs>(),
         Command::Events => decoded::<request::Events>(),
-        _ => schemars::json_schema!({ "type": "object", "additionalProperties": false }),
+        Command::SchemaShow => decoded::<SchemaShow>(),
+        Command::ExamplesShow => decoded::<ExamplesShow>(),
+        _ => decoded::<Nothing>(),
     }
 }
 
@@ -157,9 +173,20 @@ fn output_schema(command: Command) -> Schema {
         Command::Prune => encoded::<PruneAnswer>(),
         Command::Logs => encoded::<LogsReply>(),
         Command::Events => encoded::<EventsAnswer>(),
-        _ => encoded::<DoctorAnswer>(),
+        Command::Capabilities => encoded::<Capabilities>(),
+        Command::SchemaList => encoded::<SchemaList>(),
+        Command::SchemaShow => encoded::<SchemaAnswer>(),
+        Command::ExamplesList => encoded::<ExamplesList>(),
+        Command::ExamplesShow => encoded::<ExamplesAnswer>(),
+        Command::Doctor => encoded::<DoctorAnswer>(),
+        Command::Skill => encoded::<Skill>(),
     }
 }
+
+/// A command that takes nothing.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Nothing {}
 
 /// Describes an answer that is about one task or a batch of them.
 #[derive(JsonSchema, Serialize)]

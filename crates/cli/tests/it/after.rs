@@ -243,3 +243,19 @@ fn a_removed_dependency_has_ended_but_not_succeeded() {
     let server = cli.wait("server");
     assert!(text(&server["problem"]).contains("db, which has been removed"));
 }
+
+#[test]
+fn what_has_succeeded_may_be_cleared_away_while_others_are_waited_for() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("built", []));
+    cli.start(work("db", ["wait-file", &cli.file("go")]));
+    cli.start(with(
+        noted(&cli, "server"),
+        after(&["built", "db"], "success"),
+    ));
+    let supervisor = cli.supervisor("server");
+    eventually(|| processes::is_asleep(supervisor), "it has looked");
+    cli.run("remove").payload(json!({ "id": "built" })).ok();
+    cli.touch("go");
+    assert_eq!(cli.wait("server")["exit_code"], 0);
+}

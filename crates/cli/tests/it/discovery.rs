@@ -13,13 +13,14 @@ const TASK_VERBS: [&str; 15] = [
     "start", "status", "list", "wait", "stop", "restart", "send", "signal", "pause", "resume",
     "recover", "remove", "prune", "logs", "events",
 ];
-const DISCOVERY: [&str; 6] = [
+const DISCOVERY: [&str; 7] = [
     "doctor",
     "capabilities",
     "schema list",
     "schema show",
     "examples list",
     "examples show",
+    "skill",
 ];
 
 fn texts(array: &Value) -> Vec<String> {
@@ -177,11 +178,21 @@ fn every_flag_that_is_told_is_taken() {
 fn defaults_that_are_told_are_those_that_hold() {
     let cli = Cli::new();
     let told = cli.run("capabilities").ok();
-    assert_eq!(
-        told["defaults"]["stop"],
-        cli.start_and_wait(work("a", []))["stop"]
-    );
+    let health = json!({ "type": "command", "command": "true" });
+    let watch = json!([{ "name": "w", "pattern": "p" }]);
+    let more = json!({ "health": health, "watch": watch, "after": { "ids": ["b"] } });
+    cli.start_and_wait(work("b", []));
+    let task = cli.start_and_wait(with(work("a", []), more));
     let batch = cli.run("stop").payload(json!({ "all": true })).ok();
+    for field in ["stop", "leftovers", "stderr", "stdin", "limits", "restart"] {
+        assert_eq!(told["defaults"][field], task[field], "{field}");
+    }
+    for (field, default) in told["defaults"]["health"].as_object().unwrap() {
+        assert_eq!(*default, task["health_probe"][field], "{field}");
+    }
+    let throttle = &told["defaults"]["watch"]["throttle_ms"];
+    assert_eq!(*throttle, task["watch"][0]["throttle_ms"]);
+    assert_eq!(told["defaults"]["after"]["on"], task["after"]["on"]);
     assert_eq!(told["defaults"]["concurrency"], batch["concurrency"]);
     assert_eq!(told["defaults"]["timeout_seconds"], 60);
     assert_eq!(told["defaults"]["list_limit"], 200);
@@ -230,7 +241,7 @@ fn schema(cli: &Cli, command: &str, part: &str) -> Value {
     assert_eq!(answer["command"], command);
     assert_eq!(
         answer["schema_id"],
-        format!("background-tasks.{command}.{part}/v1")
+        format!("background-tasks.{}.{part}/v1", command.replace(' ', "."))
     );
     let schema = answer["schema"].clone();
     assert_eq!(
@@ -257,6 +268,30 @@ fn every_verb_has_a_schema_of_what_it_takes_and_what_it_answers() {
         schema(&cli, verb, "output");
     }
     assert!(!cli.home().exists());
+}
+
+#[test]
+fn discovery_has_schemas_too() {
+    let cli = Cli::new();
+    let told = cli.run("capabilities").ok();
+    for command in told["commands"].as_array().unwrap() {
+        let name = text(&command["name"]);
+        assert_eq!(schema(&cli, &name, "input")["type"], "object", "{name}");
+    }
+    for (command, name) in [
+        ("capabilities", None),
+        ("schema list", None),
+        ("examples list", None),
+        ("schema show", Some("start")),
+        ("examples show", Some("start")),
+    ] {
+        let call = cli.run(command);
+        let call = match name {
+            Some(name) => call.text(name),
+            None => call,
+        };
+        check_answer(&cli, command, &call.ok());
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::processes;
+use crate::schemas;
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_background-tasks");
@@ -645,6 +646,7 @@ impl Outcome {
         let mut envelope = parsed(single_line(&self.stdout));
         assert_eq!(fields(&envelope), ["command", "data", "ok"], "{self:?}");
         assert_eq!(envelope["ok"], true, "{self:?}");
+        schemas::assert_fits(&envelope["command"], &envelope["data"]);
         envelope["data"].take()
     }
 
@@ -663,6 +665,7 @@ impl Outcome {
         assert!(!text(&error["message"]).is_empty(), "{self:?}");
         assert!(!text(&error["details"]["hint"]).is_empty(), "{self:?}");
         assert!(error["details"]["retryable"].is_boolean(), "{self:?}");
+        schemas::assert_fits(&json!("error"), &error);
         error
     }
 
@@ -675,6 +678,7 @@ impl Outcome {
         for (number, frame) in frames.iter().enumerate() {
             assert_eq!(frame["sequence"], number, "{self:?}");
             assert!(!text(&frame["cursor"]).is_empty(), "{self:?}");
+            schemas::assert_fits(&json!("frame"), frame);
         }
         frames
     }

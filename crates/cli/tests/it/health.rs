@@ -206,10 +206,13 @@ fn names_and_both_kinds_of_addresses() {
         }
         let server = Server::new(listens, 200);
         let url = format!("http://{host}:{}", server.port);
-        cli.start(hang("a", json!({ "type": "http", "url": url })));
-        wait_until_ready(&cli, "a");
+        let tcp = json!({ "type": "tcp", "host": host, "port": server.port });
+        for probe in [json!({ "type": "http", "url": url }), tcp] {
+            cli.start(hang("a", probe));
+            wait_until_ready(&cli, "a");
+            cli.stop("a");
+        }
         assert!(server.asked()[0].starts_with("GET / HTTP/1.1\r\n"));
-        cli.stop("a");
     }
 }
 
@@ -682,6 +685,58 @@ fn a_new_supervisor_goes_on_asking() {
     for id in ["a", "b", "c"] {
         assert_eq!(cli.stop(id)["status"], "killed");
     }
+    cli.assert_no_processes();
+}
+
+#[test]
+fn a_prompt_makes_a_task_ready() {
+    let cli = Cli::new();
+    let probe = json!({ "type": "log", "pattern": "^login: $" });
+    let start = script("a", "echo up; printf 'login: '; exec sleep 1000");
+    cli.start(with(start.clone(), json!({ "health": probe })));
+    wait_until_ready(&cli, "a");
+    cli.stop("a");
+    let apart = json!({ "health": probe, "pty": true });
+    cli.start(with(start, apart));
+    wait_until_ready(&cli, "a");
+    cli.stop("a");
+    // What is gone on with is no prompt.
+    let go = cli.file("go");
+    let shell = format!(
+        "printf 'login: '; printf 'wait'; {} wait-file {go} print up hang",
+        crate::harness::fixture()
+    );
+    cli.start(with(script("b", &shell), json!({ "health": probe })));
+    let call = cli.run("wait").payload(until_ready("b"));
+    call.flags(["--timeout", "0.5"]).err("TaskWaitTimedOut");
+    cli.stop("b");
+}
+
+#[test]
+fn a_line_is_found_before_it_is_freed() {
+    let cli = Cli::new();
+    let probe = json!({ "type": "log", "pattern": "^up$" });
+    let start = script("a", "echo up; seq 100000; exec sleep 1000");
+    let limits = json!({ "log_bytes": 65536 });
+    cli.start(with(start, json!({ "health": probe, "limits": limits })));
+    wait_until_ready(&cli, "a");
+    cli.stop("a");
+}
+
+#[test]
+fn a_new_supervisor_asks_before_it_gives_up() {
+    let cli = Cli::new();
+    let server = Server::new("127.0.0.1", 503);
+    let probe = with(server.probe(5), json!({ "startup_timeout_ms": 1000 }));
+    cli.start(hang("a", probe));
+    cli.lose_supervisor("a");
+    server.answers(200);
+    let is_late = || cli.task("a")["duration_ms"].as_u64() > Some(1000);
+    eventually(is_late, "its time to get ready is over");
+    assert_eq!(cli.task("a")["health"], "starting");
+    cli.run("recover").ok();
+    wait_until_ready(&cli, "a");
+    cli.stop("a");
     cli.assert_no_processes();
 }
 

@@ -88,6 +88,31 @@ fn every_end_for_good_has_one() {
 }
 
 #[test]
+fn the_force_that_ends_the_task_is_over_when_it_runs() {
+    let cli = Cli::new();
+    let hook = json!({ "command": "sh", "args": ["-c", "sleep 0.3; echo whole"] });
+    cli.start(with_hook(work("stopped", ["hang"]), hook.clone()));
+    let kill = json!({ "id": "stopped", "signal": "SIGKILL" });
+    cli.run("stop").payload(kill).ok();
+    // This one cannot be asked politely.
+    let deaf = script("limited", "trap '' TERM; while :; do sleep 0.05; done");
+    let limit = json!({ "timeout_ms": 100, "stop": { "grace_ms": 100 } });
+    let task = cli.start_and_wait(with_hook(with(deaf, limit), hook));
+    assert_eq!(
+        end_of(&task),
+        json!(["killed", null, "SIGKILL", "timed_out"])
+    );
+    for id in ["stopped", "limited"] {
+        let outcome = outcome(&cli, id);
+        assert_eq!(
+            json!([outcome["exit_code"], outcome["output"]]),
+            json!([0, "whole\n"]),
+            "{outcome}"
+        );
+    }
+}
+
+#[test]
 fn one_that_cannot_be_executed_or_fails_is_an_event_and_nothing_else() {
     let cli = Cli::new();
     let missing = json!({ "command": "no-such-hook" });

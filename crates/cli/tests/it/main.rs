@@ -9,6 +9,8 @@
 mod harness;
 // Judges answers and examples by the schemas that the program shows.
 mod json_schema;
+// Holds every answer against the schemas in the repository, by a validator that is not ours.
+mod schemas;
 // Looks at processes, and signals single ones.
 mod processes;
 
@@ -77,6 +79,8 @@ mod search;
 mod stderr;
 // The end of every process of a task.
 mod stop;
+// Somebody who knows nothing but discovery.
+mod stranger;
 // When lines were written.
 mod times;
 // Commands that insist on a terminal.
@@ -89,3 +93,4 @@ mod views;
 mod wait;
 // Being told of lines.
 mod watches;
+mod wording;

@@ -244,6 +244,30 @@ fn an_unknown_field_is_told_with_the_nearest_and_all_that_are_known() {
             json!("grace_ms"),
         ),
         (
+            "start",
+            json!({ "command": "true", "pty": { "cols": 80, "row": 24 } }),
+            "pty.row",
+            json!("rows"),
+        ),
+        (
+            "start",
+            json!({ "command": "true", "stdin": { "txt": "a" } }),
+            "stdin",
+            json!("text"),
+        ),
+        (
+            "start",
+            json!({ "command": "true", "watch": [{ "name": "a", "pattern": "a", "throttle": 1 }] }),
+            "watch[0].throttle",
+            json!("throttle_ms"),
+        ),
+        (
+            "start",
+            json!({ "command": "true", "healthProbe": { "type": "tcp", "hos": "a" } }),
+            "healthProbe.hos",
+            json!("host"),
+        ),
+        (
             "status",
             json!({ "id": "a", "reveal": true }),
             "reveal",
@@ -276,6 +300,24 @@ fn an_unknown_field_is_told_with_the_nearest_and_all_that_are_known() {
         let allowed = details["allowed"].as_array().expect("allowed is an array");
         assert!(!allowed.is_empty());
         assert!(nearest.is_null() || allowed.contains(&nearest), "{field}");
+    }
+}
+
+#[test]
+fn a_known_field_with_a_wrong_value_is_not_called_unknown() {
+    for (payload, field) in [
+        (json!({ "healthProbe": { "url": "http://a" } }), "health"),
+        (json!({ "restartPolicy": { "onFailure": 1 } }), "restart"),
+        (
+            json!({ "stdin": { "file": "a" }, "pty": { "cols": 1 }, "env": { "ANY": "a" }, "args": 5 }),
+            "args",
+        ),
+    ] {
+        let payload = with(payload, json!({ "command": "true" }));
+        let error = refused("start", &payload.to_string());
+        let told = text(&error["details"]["field"]);
+        assert!(told.starts_with(field), "{error}");
+        assert!(!text(&error["message"]).contains("unknown"), "{error}");
     }
 }
 

@@ -146,6 +146,10 @@ fn a_supervisor_that_is_killed_between_two_runs_is_lost() {
         end_of(&task),
         json!(["failed", null, null, "supervisor_lost"])
     );
+    assert_eq!(
+        task["problem"],
+        "its supervisor was killed between two runs"
+    );
     let task = cli.run("restart").text("a").ok()["task"].take();
     assert_eq!(task["run"], 2);
     cli.stop("a");

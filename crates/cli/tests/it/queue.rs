@@ -64,9 +64,10 @@ fn an_array_runs_in_its_order_whatever_the_concurrency() {
 fn the_place_in_the_line_is_shown_and_counts_down() {
     let cli = Cli::new();
     let first = cli.start(noted(&cli, "a", line("g", 1)));
-    assert_eq!(first["status"], "queued");
+    // There is a place.
+    assert_eq!(first["status"], "running");
+    assert!(first["pid"].is_i64());
     assert_eq!(first["supervised"], true);
-    cli.await_status("a", "running");
     assert_eq!(position(&cli, "a"), Value::Null);
     for (id, before) in [("b", 0), ("c", 1), ("d", 2)] {
         let task = cli.start(noted(&cli, id, line("g", 1)));
@@ -257,6 +258,33 @@ fn a_place_is_taken_while_the_command_lives_without_its_supervisor() {
 }
 
 #[test]
+fn what_cannot_be_executed_is_told_at_once_where_there_is_a_place() {
+    let cli = Cli::new();
+    let nothing = json!({ "id": "a", "command": "/no/such/program" });
+    let payload = with(nothing, line("g", 1));
+    cli.run("start").payload(payload).err("SpawnFailed");
+    cli.run("status").payload(json!("a")).err("TaskNotFound");
+    assert_eq!(tickets(&cli, "g"), [] as [String; 0]);
+    // Its place is free.
+    assert_eq!(
+        cli.start(noted(&cli, "b", line("g", 1)))["status"],
+        "running"
+    );
+    cli.start(noted(&cli, "c", line("g", 1)));
+    let restarted = cli.run("restart").payload(json!({ "id": "c" })).ok();
+    assert_eq!(restarted["status"], "queued");
+    go(&cli, "b");
+    go(&cli, "c");
+    cli.wait("c");
+    // So is that of one that ran and is restarted, once nothing is left of the others.
+    eventually(|| tickets(&cli, "g").is_empty(), "nobody is in the line");
+    let restarted = cli.run("restart").payload(json!({ "id": "b" })).ok();
+    assert_eq!(restarted["status"], "running");
+    assert_eq!(cli.wait("b")["exit_code"], 0);
+    eventually(|| tickets(&cli, "g").is_empty(), "nobody is in the line");
+}
+
+#[test]
 fn what_cannot_be_executed_fails_in_its_turn() {
     let cli = Cli::new();
     cli.start(noted(&cli, "a", line("g", 1)));
@@ -354,7 +382,7 @@ fn a_killed_holder_of_the_lines_lock_blocks_nobody() {
     call.await_asleep();
     holder.kill().unwrap();
     holder.wait().unwrap();
-    assert_eq!(call.finish().ok()["task"]["status"], "queued");
+    assert_eq!(call.finish().ok()["task"]["status"], "running");
     assert_eq!(cli.wait("b")["exit_code"], 0);
 }
 

@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use crate::harness::{Cli, PROGRAM, eventually};
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+const SKILL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/skill/SKILL.md");
 /// What a block may be.
 const KINDS: [&str; 5] = ["sh", "sh build", "json", "text", "rust"];
 
@@ -49,8 +50,8 @@ fn blocks(document: &str) -> Vec<Block> {
     blocks
 }
 
-fn readme() -> Vec<Block> {
-    blocks(&fs::read_to_string(README).expect("there is a README"))
+fn read(document: &str) -> Vec<Block> {
+    blocks(&fs::read_to_string(document).expect("it is there"))
 }
 
 /// A shell that runs a block, with everything that it starts in a group of its own.
@@ -94,13 +95,22 @@ impl Drop for Shell {
 
 #[test]
 fn every_command_of_the_readme_works() {
+    run_all(README);
+}
+
+#[test]
+fn the_skill_can_be_followed_to_the_letter() {
+    run_all(SKILL);
+}
+
+fn run_all(document: &str) {
     // Stops all tasks when it goes out of scope, also by a panic.
     let cli = Cli::new();
     // Not in the working directory of the blocks.
     let transcript = tempfile::tempdir().expect("a temporary folder can be made");
     let output: PathBuf = transcript.path().join("output");
-    for block in readme().iter().filter(|block| block.kind == "sh") {
-        let place = format!("README.md:{}", block.line);
+    for block in read(document).iter().filter(|block| block.kind == "sh") {
+        let place = format!("{document}:{}", block.line);
         let mut shell = Shell::run(&cli, block, &output);
         let status = eventually(
             || shell.0.try_wait().expect("it is our child"),
@@ -113,7 +123,7 @@ fn every_command_of_the_readme_works() {
 
 #[test]
 fn every_block_of_the_readme_says_what_it_is() {
-    let blocks = readme();
+    let blocks = read(README);
     for block in &blocks {
         let Block { line, kind, text } = block;
         assert!(KINDS.contains(&kind.as_str()), "README.md:{line}: `{kind}`");

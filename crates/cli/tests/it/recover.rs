@@ -141,6 +141,46 @@ fn what_was_wanted_to_end_stays_ended() {
 }
 
 #[test]
+fn what_was_stopped_after_the_interruption_stays_ended() {
+    let cli = Cli::new();
+    cli.start(persistent(work("a", ["hang"])));
+    cli.start(persistent(work("b", ["hang"])));
+    reboot(&cli, "a");
+    reboot(&cli, "b");
+    assert_eq!(cli.stop("a")["reason"], "host_rebooted");
+    assert_eq!(recover(&cli), [json!(["b", "restarted"])]);
+    assert_eq!(cli.task("a")["reason"], "host_rebooted");
+    // Until somebody wants it to run again, and it is interrupted then.
+    cli.run("restart").payload(json!("a")).ok();
+    reboot(&cli, "a");
+    assert_eq!(recover(&cli), [json!(["a", "restarted"])]);
+}
+
+#[test]
+fn the_end_is_told_before_its_hook() {
+    let cli = Cli::new();
+    let hook = json!({ "on_exit": { "command": "true" } });
+    cli.start(with(work("a", ["hang"]), hook));
+    reboot(&cli, "a");
+    assert_eq!(recover(&cli), [json!(["a", "settled"])]);
+    let types = || {
+        let answer = cli.run("events").payload(json!("a")).ok();
+        crate::harness::types(answer["frames"].as_array().unwrap())
+    };
+    eventually(
+        || types().contains(&"task.on_exit".to_owned()),
+        "it has run",
+    );
+    let expected = [
+        "task.status.snapshot",
+        "task.started",
+        "task.failed",
+        "task.on_exit",
+    ];
+    assert_eq!(types(), expected);
+}
+
+#[test]
 fn a_wait_between_two_runs_is_an_interruption_too() {
     let cli = Cli::new();
     let restart =
@@ -213,4 +253,37 @@ fn what_a_newer_build_wrote_is_left_alone_however_familiar_it_looks() {
         cli.run(command).payload(json!("a")).err("Unsupported");
     }
     assert_eq!(cli.record("a"), before);
+}
+
+#[test]
+fn a_line_stands_in_its_order_again() {
+    let cli = Cli::new();
+    let queue = json!({ "queue": { "group": "g", "limit": 1 } });
+    let notes = cli.file("notes");
+    let of = |id: &str| with(persistent(work(id, ["note", &notes])), queue.clone());
+    // Neither in the order of their names, nor in that of a folder.
+    let ids: Vec<String> = (0..8).map(|n| format!("t{}", 3 * n % 8)).collect();
+    let go = cli.file("go");
+    let first = work("first", ["note", &notes, "wait-file", &go]);
+    let first = cli.start(with(persistent(first), queue.clone()));
+    cli.run("start")
+        .payload(ids.iter().map(|id| of(id)).collect())
+        .ok();
+    // From the end of the line, so that nobody sees who is missing: as if all went at once.
+    for id in ids.iter().rev() {
+        cli.lose_supervisor(id);
+    }
+    cli.lose_supervisor("first");
+    send(pid_of(&first), Signal::SIGKILL);
+    eventually(|| cli.task("first")["status"] == "failed", "it is lost");
+    let order: Vec<String> = std::iter::once("first".to_owned()).chain(ids).collect();
+    let recovered: Vec<Value> = order.iter().map(|id| json!([id, "restarted"])).collect();
+    assert_eq!(recover(&cli), recovered);
+    cli.touch("go");
+    for id in &order {
+        cli.wait(id);
+    }
+    let noted = std::fs::read_to_string(&notes).unwrap();
+    // The first had run before.
+    assert_eq!(noted.lines().skip(1).collect::<Vec<_>>(), order);
 }

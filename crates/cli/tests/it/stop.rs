@@ -132,7 +132,7 @@ fn a_task_is_asked_with_the_signal_of_its_start() {
 #[test]
 fn the_signal_of_the_stop_outranks_that_of_the_start() {
     let cli = Cli::new();
-    for signal in ["SIGINT", "int", "2"] {
+    for signal in [json!("SIGINT"), json!("int"), json!("2"), json!(2)] {
         cli.start(with(work("a", ["hang"]), stop_settings("USR2", LONG)));
         let stop = json!({ "id": "a", "signal": signal });
         assert_eq!(

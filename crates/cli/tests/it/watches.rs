@@ -208,8 +208,11 @@ fn who_takes_over_a_lost_task_tells_nothing_twice() {
 fn a_watch_needs_a_name_and_a_pattern() {
     let cli = Cli::new();
     for (watch, field) in [
-        (json!([{ "name": "", "pattern": "a" }]), "watch.name"),
-        (json!([{ "name": "a", "pattern": "a(" }]), "watch.pattern"),
+        (json!([{ "name": "", "pattern": "a" }]), "watch[0].name"),
+        (
+            json!([{ "name": "a", "pattern": "a(" }]),
+            "watch[0].pattern",
+        ),
     ] {
         let start = with(work("a", ["hang"]), json!({ "watch": watch }));
         let error = cli.run("start").payload(start).err("CommandInputError");

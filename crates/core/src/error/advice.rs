@@ -141,6 +141,7 @@ fn spawn_hint(step: SpawnStep, errno: Errno) -> &'static str {
         (SpawnStep::EnvFile, _) => {
             "Give an env_file that exists, can be read and holds NAME=value lines."
         }
+        (SpawnStep::Stdin, _) => "Give a stdin.file that is a plain file and can be read.",
         (SpawnStep::Limits, _) => "Run doctor: it says which limits this host keeps, and how.",
         (SpawnStep::Exec, Errno::ENOENT) => {
             "Check the spelling of command and the PATH that the task gets (env, inherit_env)."

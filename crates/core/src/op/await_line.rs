@@ -104,7 +104,7 @@ pub(super) fn wait_for_line(
     let error = if is_hopeless {
         Error::not_running(
             format!("{culprit} ended before a line matched"),
-            "Read details.logs: they hold its last lines.",
+            "details.task tells how it ended (reason, problem), details.logs hold its last lines.",
         )
     } else {
         Error::timed_out(format!(

@@ -50,7 +50,7 @@ pub(super) fn wait_until_ready(
         if let Some(culprit) = waiting.hopeless() {
             let error = Error::not_running(
                 format!("{culprit} ended before it was ready"),
-                "Read details.logs: they hold its last lines.",
+                "details.task tells how it ended (reason, problem), details.logs hold its last lines.",
             );
             return Err(with_last_lines(home, culprit, error)?);
         }

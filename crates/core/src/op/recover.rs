@@ -10,9 +10,9 @@ use crate::client::{Client, find};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::request::{BatchAnswer, Target};
-use crate::store::{Condition, Home, Observed, Verb, observe_among_others};
+use crate::store::{Condition, Home, Line, Observed, Verb, observe_among_others};
 use crate::supervisor::{Errand, Launch, check_limits};
-use crate::task::{FailReason, RestartPolicy, Task, TaskId, TaskRecord, TaskState};
+use crate::task::{FailReason, GroupName, RestartPolicy, Task, TaskId, TaskRecord, TaskState};
 
 /// What `recover` did about one task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -59,31 +59,63 @@ pub fn recover(
     concurrency: usize,
     deadline: Deadline,
 ) -> Result<BatchAnswer<Recovered>> {
-    let mut ids = Vec::new();
-    let home = client.existing_home()?;
-    if let Some(home) = &home {
-        for id in home.task_ids()? {
-            // Asked without the lock first: most tasks need nothing.
-            if observe_among_others(home, &id)?.is_some_and(|found| may_need_something(&found)) {
-                ids.push(id);
+    let Some(home) = client.existing_home()? else {
+        return Ok(BatchAnswer::of(Vec::new(), concurrency));
+    };
+    let results = in_parallel(in_lanes(&home)?, concurrency, |ids| {
+        let each = ids.into_iter().map(|id| {
+            let recovered = recover_one(client, &home, &id, deadline);
+            (Target { id: Some(id) }, recovered)
+        });
+        each.collect::<Vec<_>>()
+    });
+    let told = results
+        .into_iter()
+        .flatten()
+        .filter_map(|(target, result)| {
+            match result.transpose()? {
+                // Removed meanwhile.
+                Err(Error::TaskNotFound { .. }) => None,
+                told => Some((target, told)),
             }
+        });
+    Ok(BatchAnswer::of(told.collect(), concurrency))
+}
+
+/// What may need something, oldest first. Tasks of a line make one lane, in their order there: they
+/// join it again one after the other.
+fn in_lanes(home: &Home) -> Result<Vec<Vec<TaskId>>> {
+    let mut found = Vec::new();
+    for id in home.task_ids()? {
+        // Asked without the lock first: most tasks need nothing.
+        if let Some(observed) = observe_among_others(home, &id)?
+            && may_need_something(&observed)
+            && let Ok(record) = observed.record()
+        {
+            found.push((place_in_line(home, record)?, record.facts.created_at, id));
         }
     }
-    let results = in_parallel(ids, concurrency, |id| {
-        let recovered = match &home {
-            Some(home) => recover_one(client, home, &id, deadline),
-            None => Ok(None),
-        };
-        (Target { id: Some(id) }, recovered)
-    });
-    let told = results.into_iter().filter_map(|(target, result)| {
-        match result.transpose()? {
-            // Removed meanwhile.
-            Err(Error::TaskNotFound { .. }) => None,
-            told => Some((target, told)),
-        }
-    });
-    Ok(BatchAnswer::of(told.collect(), concurrency))
+    found.sort_unstable();
+    let group = |place: &Option<(GroupName, u64)>| place.as_ref().map(|(group, _)| group.clone());
+    let lanes = found.chunk_by(|a, b| a.0.is_some() && group(&a.0) == group(&b.0));
+    let ids = lanes.map(|lane| lane.iter().map(|(.., id)| id.clone()).collect());
+    Ok(ids.collect())
+}
+
+/// Where a task stood. Its ticket is void, but mostly still there.
+fn place_in_line(home: &Home, record: &TaskRecord) -> Result<Option<(GroupName, u64)>> {
+    let Some(queue) = &record.spec.queue else {
+        return Ok(None);
+    };
+    let line = Line::find(home, &queue.group)?;
+    let tickets = line.and_then(|line| line.tickets().ok());
+    let own = tickets
+        .into_iter()
+        .flatten()
+        .find(|ticket| ticket.is_of(&record.id, &record.facts.generation));
+    // It had not joined yet.
+    let number = own.map_or(u64::MAX, |ticket| ticket.number);
+    Ok(Some((queue.group.clone(), number)))
 }
 
 fn may_need_something(found: &Observed) -> bool {
@@ -96,7 +128,7 @@ fn may_need_something(found: &Observed) -> bool {
 }
 
 /// Whether it ended because nobody looked after it any more, and is to run all the same.
-fn was_interrupted(record: &TaskRecord) -> bool {
+pub(super) fn was_interrupted(record: &TaskRecord) -> bool {
     let interrupted = matches!(
         record.facts.state,
         TaskState::Failed {

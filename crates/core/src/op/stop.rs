@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::await_end::await_end_of;
 use super::in_parallel;
 use super::list::selected;
+use super::recover::was_interrupted;
 use super::resources::pids_of;
 use super::settle::{Settled, wake};
 use crate::client::{Client, find};
@@ -133,6 +134,10 @@ pub(super) fn end_processes(
         } else if task.needs_supervisor() {
             task.adopt_and_stop(client, stop, deadline)?;
         } else {
+            if let Some(record) = record.filter(|record| was_interrupted(record)) {
+                // Nothing is left of it, but `recover` would begin it again.
+                task.want_if_possible(&record.facts, Verb::Stop(stop));
+            }
             return task.refuse_if_blind();
         }
     }

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 
 use super::Request;
+use super::explain::{explain, snake_case};
 use crate::error::{Error, Result};
 
 /// The largest payload, in bytes.
@@ -101,7 +100,7 @@ pub(super) fn refuse_nul(field: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn malformed(error: &serde_json::Error) -> Error {
+pub(super) fn malformed(error: &serde_json::Error) -> Error {
     Error::input(
         format!("the payload is not valid JSON: {error}"),
         "Give one JSON value: inline, @path for a file, or - for standard input.",
@@ -110,143 +109,19 @@ fn malformed(error: &serde_json::Error) -> Error {
     .with("column", error.column())
 }
 
-fn explain<R: Request>(
-    text: &[u8],
-    error: &serde_path_to_error::Error<serde_json::Error>,
-) -> Error {
-    let inner = error.inner();
-    // Where an enumeration meets another kind of value, serde_json speaks of syntax.
-    let is_json = inner.is_data() || serde_json::from_slice::<IgnoredAny>(text).is_ok();
-    if !is_json {
-        return malformed(inner);
-    }
-    let hint = format!(
-        "schema show {0} and examples show {0} tell what it takes.",
-        R::COMMAND
-    );
-    if let Ok(value) = serde_json::from_slice(text)
-        && let Some(unknown) = find_unknown(&value, &schema_of::<R>(), "")
-    {
-        return unknown.into_error(hint);
-    }
-    let path = error.path().to_string();
-    let problem = inner.to_string();
-    // serde_json appends the place in the text, which says less than the field does, and names
-    // our types where it means an object.
-    let problem = problem.split(" at line ").next().unwrap_or(&problem);
-    let problem = match problem.split_once("expected struct ") {
-        Some((found, _)) => format!("{found}expected a JSON object"),
-        None if problem == "expected value" => "a value of another kind is expected".to_owned(),
-        None => problem.to_owned(),
-    };
-    match path.as_str() {
-        "." | "" => Error::input(problem, hint),
-        field => Error::input(format!("{field}: {problem}"), hint).with("field", field),
-    }
-}
-
-fn schema_of<R: Request>() -> Value {
-    let settings =
-        schemars::generate::SchemaSettings::draft2020_12().with(|it| it.inline_subschemas = true);
-    settings
-        .into_generator()
-        .into_root_schema_for::<R>()
-        .to_value()
-}
-
-/// A field that no request of this kind has.
-struct UnknownField {
-    path: String,
-    name: String,
-    allowed: Vec<String>,
-}
-
-impl UnknownField {
-    fn into_error(self, hint: String) -> Error {
-        let nearest = nearest(&self.name, self.allowed.iter().map(String::as_str));
-        let message = match &nearest {
-            Some(known) => format!("unknown field `{}`: did you mean `{known}`?", self.path),
-            None => format!("unknown field `{}`", self.path),
-        };
-        let mut details = Map::new();
-        details.insert("field".to_owned(), json!(self.path));
-        details.insert("nearest".to_owned(), json!(nearest));
-        details.insert("allowed".to_owned(), json!(self.allowed));
-        Error::CommandInput {
-            message,
-            hint,
-            details,
-        }
-    }
-}
-
-/// Walks the value along the schema that was generated from the decoding types, down to the
-/// first field that the schema does not know.
-fn find_unknown(value: &Value, schema: &Value, path: &str) -> Option<UnknownField> {
-    for branch in ["anyOf", "oneOf"] {
-        if let Some(branches) = schema.get(branch).and_then(Value::as_array) {
-            let fits = |branch: &&Value| {
-                branch.get("type").and_then(Value::as_str) == Some("object") && value.is_object()
-            };
-            return branches
-                .iter()
-                .filter(fits)
-                .find_map(|branch| find_unknown(value, branch, path));
-        }
-    }
-    let (Some(object), Some(properties)) = (
-        value.as_object(),
-        schema.get("properties").and_then(Value::as_object),
-    ) else {
-        return None;
-    };
-    for (name, inner) in object {
-        let path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
-        let Some(known) = properties
-            .get(name)
-            .or_else(|| properties.get(&snake_case(name)))
-        else {
-            if alias_of(name).is_some_and(|field| properties.contains_key(field)) {
-                continue;
-            }
-            let allowed = properties.keys().cloned().collect();
-            return Some(UnknownField {
-                path,
-                name: name.clone(),
-                allowed,
-            });
-        };
-        if let Some(unknown) = find_unknown(inner, known, &path) {
-            return Some(unknown);
-        }
-    }
-    None
-}
-
-/// Spellings of earlier clients that are not just another case.
-fn alias_of(name: &str) -> Option<&'static str> {
-    (name == "cwd").then_some("workdir")
-}
-
-fn snake_case(name: &str) -> String {
-    let mut snake = String::with_capacity(name.len() + 4);
-    for character in name.chars() {
-        if character.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(character.to_ascii_lowercase());
-    }
-    snake
-}
-
-/// The known name that is nearest to what was typed, if any is near enough to be meant.
+/// The known name that is nearest to what was typed, if any is near enough to be meant: the only
+/// one that begins so, or one that differs in few letters.
 pub fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let typed = snake_case(typed);
+    let known: Vec<&str> = known.collect();
+    let mut longer = known
+        .iter()
+        .filter(|name| typed.len() >= 3 && name.starts_with(&typed));
+    if let (Some(only), None) = (longer.next(), longer.next()) {
+        return Some((*only).to_owned());
+    }
     known
+        .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&typed, name), name))
         .filter(|(distance, name)| *distance <= name.len().max(typed.len()).div_ceil(3))
         .min_by_key(|(distance, _)| *distance)

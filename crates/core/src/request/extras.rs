@@ -1,24 +1,47 @@
 //! What `start` can be asked for beside the command itself.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::{Start, invalid, refuse_nul};
-use crate::error::Result;
+use crate::error::Error;
 use crate::log::Pattern;
 use crate::process;
 use crate::task::{Limits, Owner, Pty, Stderr, Stdin};
 
 /// A terminal, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected true, false or {\"cols\", \"rows\"}")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
 pub enum PtyAsked {
     /// `true`: one of 80 columns and 24 rows.
     Switch(bool),
     /// One of this size.
     Size(Pty),
+}
+
+/// By hand, so that what is wrong within the size is told by its field.
+impl<'de> Deserialize<'de> for PtyAsked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SwitchOrSize;
+        impl<'de> Visitor<'de> for SwitchOrSize {
+            type Value = PtyAsked;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or {\"cols\", \"rows\"}")
+            }
+            fn visit_bool<E>(self, wanted: bool) -> Result<Self::Value, E> {
+                Ok(PtyAsked::Switch(wanted))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
+                Pty::deserialize(MapAccessDeserializer::new(fields)).map(PtyAsked::Size)
+            }
+        }
+        deserializer.deserialize_any(SwitchOrSize)
+    }
 }
 
 impl PtyAsked {
@@ -43,7 +66,7 @@ impl OwnerAsked {
     ///
     /// # Errors
     /// [`crate::Error::CommandInput`] when there is none.
-    pub(super) fn resolve(self) -> Result<Owner> {
+    pub(super) fn resolve(self) -> Result<Owner, Error> {
         let process = (self.pid > 1)
             .then(|| process::identify(self.pid))
             .flatten();
@@ -58,7 +81,7 @@ impl OwnerAsked {
 }
 
 impl Start {
-    pub(super) fn check_limits(&self) -> Result<()> {
+    pub(super) fn check_limits(&self) -> Result<(), Error> {
         let Some(limits) = self.limits else {
             return Ok(());
         };
@@ -86,7 +109,7 @@ impl Start {
         }
     }
 
-    pub(super) fn check_extras(&self) -> Result<()> {
+    pub(super) fn check_extras(&self) -> Result<(), Error> {
         self.check_terminal()?;
         if let Some(health) = &self.health {
             health.resolve()?;
@@ -105,7 +128,7 @@ impl Start {
         self.check_watches()
     }
 
-    fn check_terminal(&self) -> Result<()> {
+    fn check_terminal(&self) -> Result<(), Error> {
         if let Some(Stdin::File(path)) = &self.stdin
             && path.as_os_str().is_empty()
         {
@@ -136,7 +159,7 @@ impl Start {
         Ok(())
     }
 
-    fn check_after(&self) -> Result<()> {
+    fn check_after(&self) -> Result<(), Error> {
         let Some(after) = &self.after else {
             return Ok(());
         };
@@ -154,17 +177,23 @@ impl Start {
         }
     }
 
-    fn check_watches(&self) -> Result<()> {
+    fn check_watches(&self) -> Result<(), Error> {
         let mut names = BTreeSet::new();
-        for watch in self.watch.iter().flatten() {
-            if watch.name.is_empty() || !names.insert(&watch.name) {
+        for (index, watch) in self.watch.iter().flatten().enumerate() {
+            let problem = match watch.name.as_str() {
+                "" => Some("it is empty".to_owned()),
+                name if !names.insert(name) => Some(format!("{name:?} occurs twice")),
+                _ => None,
+            };
+            if let Some(problem) = problem {
+                let field = format!("watch[{index}].name");
                 return Err(invalid(
-                    "watch.name",
-                    format!("{:?} is empty or occurs twice", watch.name),
+                    &field,
+                    problem,
                     "Give each watch a name of its own.",
                 ));
             }
-            Pattern::compile("watch.pattern", &watch.pattern)?;
+            Pattern::compile(&format!("watch[{index}].pattern"), &watch.pattern)?;
         }
         Ok(())
     }

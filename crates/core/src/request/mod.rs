@@ -7,6 +7,7 @@
 mod answer;
 mod cursors;
 mod decode;
+mod explain;
 mod extras;
 mod log_answer;
 mod logs;
@@ -43,7 +44,7 @@ pub use restart::{Recover, Restart};
 pub use select::{List, Selection, Status, Stop};
 pub use send::{Send, SendAnswer};
 pub use shape::OneOrMany;
-pub(crate) use shape::object_or_null;
+pub(crate) use shape::{object_or_null, objects_or_null};
 pub use start::{IfRunning, Start};
 pub use wait::{Until, Wait, WaitMode};
 pub use wish::{Pause, Resume, Signal};

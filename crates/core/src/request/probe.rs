@@ -90,7 +90,7 @@ impl HealthAsked {
                 expected_status: self.expected_status()?,
             },
             ProbeType::Tcp => Probe::Tcp {
-                host: self.text("host", self.host.as_ref())?,
+                host: without_brackets(self.text("host", self.host.as_ref())?),
                 port: match self.port {
                     None => return Err(self.missing("port")),
                     Some(0) => {
@@ -202,6 +202,12 @@ impl HealthAsked {
             )),
         }
     }
+}
+
+/// An address of IPv6 as it stands in a URL.
+fn without_brackets(host: String) -> String {
+    let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    bare.map(str::to_owned).unwrap_or(host)
 }
 
 fn at_least_one<T: PartialEq + From<u8>>(field: &str, value: Option<T>, unless: T) -> Result<T> {

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 
 /// Decodes an optional object; an array is not taken for its fields in their order.
 pub(crate) fn object_or_null<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -28,6 +28,25 @@ where
         }
     }
     deserializer.deserialize_any(Object(PhantomData))
+}
+
+/// Decodes an optional array of objects, none of which may be an array either.
+pub(crate) fn objects_or_null<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Object<T>(T);
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let object = object_or_null(deserializer)?;
+            object
+                .map(Self)
+                .ok_or_else(|| D::Error::invalid_type(Unexpected::Unit, &"a JSON object"))
+        }
+    }
+    let items = Option::<Vec<Object<T>>>::deserialize(deserializer)?;
+    Ok(items.map(|items| items.into_iter().map(|Object(item)| item).collect()))
 }
 
 /// One value or an array of them.

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    HealthAsked, OwnerAsked, PtyAsked, Request, Restarts, invalid, object_or_null, refuse_nul,
+    HealthAsked, OwnerAsked, PtyAsked, Request, Restarts, invalid, object_or_null, objects_or_null,
+    refuse_nul,
 };
 use crate::env_file::is_variable_name;
 use crate::error::Result;
@@ -94,6 +95,7 @@ pub struct Start {
     #[serde(default, deserialize_with = "object_or_null")]
     pub after: Option<After>,
     /// The lines that its events are to tell of.
+    #[serde(default, deserialize_with = "objects_or_null")]
     pub watch: Option<Vec<LogWatch>>,
     /// What happens when the id's task is running; `error` when left out.
     #[serde(alias = "ifRunning")]

@@ -244,6 +244,11 @@ impl Observer<'_> {
                 facts.state = failed(&facts.state, FailReason::SupervisorLost, problem);
                 Ok(Condition::Lost)
             }
+            TaskState::BackingOff { .. } => {
+                let problem = "its supervisor was killed between two runs".to_owned();
+                facts.state = failed(&facts.state, FailReason::SupervisorLost, problem);
+                Ok(Condition::Lost)
+            }
             _ => {
                 facts.state = failed(&facts.state, FailReason::SupervisorLost, lost_problem(dir));
                 Ok(Condition::Lost)

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use super::cgroup::Leaf;
-use super::detach::release_unused_stack;
+use super::detach::release_unused_memory;
 use super::execute::{Execution, LogSource, Undo};
 use super::growth::Growth;
 use super::hook::RunningHook;
@@ -189,7 +189,7 @@ impl Chores<'_> {
                 self.ledger.with_growth(Growth::begin);
                 self.begin_searching();
                 self.begin_probing();
-                release_unused_stack();
+                release_unused_memory();
             }
             Err(_) => self.happen(Event::NotExecuted),
         }
@@ -208,7 +208,7 @@ impl Chores<'_> {
             self.ledger.with_growth(Growth::begin);
             self.begin_probing();
         }
-        release_unused_stack();
+        release_unused_memory();
         while self.state != State::Ended {
             let deadline = self.next_deadline();
             let heard = self.signals.wait(
@@ -224,10 +224,10 @@ impl Chores<'_> {
             let written = heard.written;
             self.ledger.attend_input(&heard.ready);
             self.attend_to(&heard);
+            self.search_logs();
             // What is written has no part in how the task fares: the machine is not told.
             self.ledger
                 .with_growth(|growth, dir| growth.attend(dir, written));
-            self.search_logs();
         }
         self.part_with_probe();
         self.ledger.close_input();

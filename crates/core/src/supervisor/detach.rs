@@ -67,25 +67,41 @@ pub(crate) fn leave_note(problem: &str) {
     }
 }
 
-/// Gives back the stack that was needed to begin: a supervisor that only waits needs a page of it.
+/// Gives back what was needed to begin: a supervisor that only waits needs a page of its stack, and
+/// hardly any of its code. Code that is needed again is mapped again, from the page cache.
 #[cfg(target_os = "linux")]
-pub(crate) fn release_unused_stack() {
+pub(crate) fn release_unused_memory() {
     const DEEPEST: usize = 256 << 10;
     const PAGE: usize = 4096;
+    // SAFETY: the linker defines both, as the ends of what is executable; only their places are used.
+    unsafe extern "C" {
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    let (begin, end) = (
+        (&raw const __executable_start).addr(),
+        (&raw const etext).addr() & !(PAGE - 1),
+    );
     let marker = 0_u8;
     let top = (std::ptr::from_ref(&marker).addr() & !(PAGE - 1)) - PAGE;
-    // SAFETY: below this frame (with a page to spare for the red zone and for the call itself)
-    // nothing on the stack is in use; the range ends where the stack has not grown to, which the
-    // call reports and we ignore. No signal handler runs: all signals are blocked.
-    unsafe {
-        libc::madvise(
-            std::ptr::without_provenance_mut(top - DEEPEST),
-            DEEPEST,
-            libc::MADV_DONTNEED,
-        );
-    }
+    let release = |from: usize, length: usize| {
+        // SAFETY: what is said for each of the two calls below.
+        unsafe {
+            libc::madvise(
+                std::ptr::without_provenance_mut(from),
+                length,
+                libc::MADV_DONTNEED,
+            );
+        }
+    };
+    // Below this frame (with a page to spare for the red zone and for the call itself) nothing on
+    // the stack is in use; the range ends where the stack has not grown to, which the call reports
+    // and we ignore. No signal handler runs: all signals are blocked.
+    release(top - DEEPEST, DEEPEST);
+    // Nobody writes to code: the same bytes are read from the file again.
+    release(begin, end.saturating_sub(begin));
 }
 
 /// Not worth it where the system compresses memory.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn release_unused_stack() {}
+pub(crate) fn release_unused_memory() {}

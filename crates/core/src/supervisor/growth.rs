@@ -99,11 +99,6 @@ impl Growth {
         &self.logs.main
     }
 
-    /// How long they were when they were last looked at.
-    pub(crate) fn seen(&self) -> Lengths {
-        self.seen
-    }
-
     /// How long they were before the run.
     pub(crate) fn before(&self) -> Lengths {
         self.before

@@ -9,9 +9,13 @@
 //!     │                                 machine.rs   what follows?  (pure)
 //!     │                                 chores.rs    do it: execute.rs, tree.rs, ledger.rs
 //!     │                                 growth.rs    and beside it: when the logs grow,
-//!     │                                 input.rs     what is sent to the command,
 //!     │                                 scan.rs      what is in them,
-//!     │                                 probe.rs     how the task fares
+//!     │                                 probe.rs     how the task fares,
+//!     │                                 input.rs     what is sent to the command,
+//!     │                                 terminal.rs  what its terminal shows,
+//!     │                                 owner.rs, limits.rs  whether its time is over
+//!     │                               before it: turn.rs  wait for other tasks and a place
+//!     │                               behind it: policy.rs  another run?  hook.rs  on_exit
 //!     ◀───────── handshake.rs ──────────┘
 //! ```
 

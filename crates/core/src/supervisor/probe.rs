@@ -72,12 +72,12 @@ enum Fate {
 }
 
 impl Probing {
-    /// Begins with a run that has lasted so long, and fares like this as far as is known.
-    pub(super) fn begin(probe: &HealthProbe, health: Health, run_time: Duration) -> Self {
+    /// Begins with a run that fares like this as far as is known. One that had not got ready when
+    /// its supervisor was lost has all of its time again: nobody has asked it since.
+    pub(super) fn begin(probe: &HealthProbe, health: Health) -> Self {
         let startup = match health {
             Health::None | Health::Starting => {
-                let most = Duration::from_millis(probe.startup_timeout_ms);
-                Deadline::after(most.saturating_sub(run_time))
+                Deadline::after(Duration::from_millis(probe.startup_timeout_ms))
             }
             Health::Healthy | Health::Unhealthy => Deadline::NEVER,
         };
@@ -99,7 +99,7 @@ impl Probing {
     /// Goes on to another run; a probe of the one before may still be dying.
     pub(super) fn begin_next(&mut self, probe: &HealthProbe) {
         let present = self.present.take();
-        *self = Self::begin(probe, Health::Starting, Duration::ZERO);
+        *self = Self::begin(probe, Health::Starting);
         self.present = present;
     }
 
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn failures_count_in_a_row_and_once_it_was_healthy() {
         let probe = probe(60_000);
-        let mut probing = Probing::begin(&probe, Health::Starting, Duration::ZERO);
+        let mut probing = Probing::begin(&probe, Health::Starting);
         let mut health = Health::Starting;
         let mut changes = Vec::new();
         for verdict in [
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn the_pause_grows_until_it_is_ready() {
         let probe = probe(60_000);
-        let mut probing = Probing::begin(&probe, Health::Starting, Duration::ZERO);
+        let mut probing = Probing::begin(&probe, Health::Starting);
         let mut pauses = Vec::new();
         for _ in 0..7 {
             probing.plan_next(&probe, Health::Starting);
@@ -366,16 +366,15 @@ mod tests {
     #[test]
     fn a_pause_takes_nothing_of_the_time_to_get_ready() {
         let probe = probe(60_000);
-        let mut probing = Probing::begin(&probe, Health::Starting, Duration::from_secs(50));
-        assert!(probing.startup.remaining().unwrap() <= Duration::from_secs(10));
+        let mut probing = Probing::begin(&probe, Health::Starting);
         probing.pause();
         assert_eq!(probing.due(), Deadline::NEVER);
         probing.resume(&probe);
         assert!(probing.next.has_passed());
         let left = probing.startup.remaining().unwrap();
-        assert!(left > Duration::from_secs(9) && left <= Duration::from_secs(10));
+        assert!(left > Duration::from_secs(59) && left <= Duration::from_secs(60));
         // One that was ready before needs no such time.
-        let mut probing = Probing::begin(&probe, Health::Unhealthy, Duration::from_secs(90));
+        let mut probing = Probing::begin(&probe, Health::Unhealthy);
         probing.pause();
         probing.resume(&probe);
         assert_eq!(probing.startup, Deadline::NEVER);

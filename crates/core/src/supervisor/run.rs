@@ -1,12 +1,14 @@
 //! A supervisor's life, once it has let go of its caller.
 
 mod execution;
+mod found;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use self::found::found;
 use super::Errand;
 use super::chores::Chores;
 use super::execute::{LogSource, Undo};
@@ -21,7 +23,7 @@ use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
 use crate::store::{
-    Candidacy, Home, SupervisorLock, TaskDir, Verb, failed, file, first_marked, first_of_run,
+    Candidacy, Home, SupervisorLock, TaskDir, Verb, file, first_marked, first_of_run,
 };
 use crate::task::{FailReason, Health, ProcessIdentity, Reason, TaskRecord, TaskState};
 
@@ -34,7 +36,7 @@ pub(super) struct Supervisor {
     /// Whether the id had a task before this start.
     replaces: bool,
     main: Option<ProcessIdentity>,
-    /// What its first run waits for.
+    /// What its run waits for, or the place that it has.
     turn: Option<Turn>,
     /// Held until this process ends.
     lock: SupervisorLock,
@@ -72,34 +74,7 @@ impl Supervisor {
                 (asked, candidacy.succeed()?)
             }
         };
-        let mut record = read_record(&dir)?;
-        if record.facts.state == TaskState::Starting
-            && errand != Errand::Start
-            && first_marked(&record.facts.run_token).is_none()
-            && let Some(previous) = dir.read_previous()
-        {
-            // The start that announced this run came to nothing: what was before it holds.
-            record = previous;
-        }
-        if let Some(end) = dir.read_end() {
-            end.complete(&mut record.facts);
-        }
-        if !record.facts.state.status().is_terminal() && record.facts.boot_id != process::boot_id()?
-        {
-            // Its pids are those of strangers now.
-            record.facts.state = failed(
-                &record.facts.state,
-                FailReason::HostRebooted,
-                "the machine was started anew while the task ran".to_owned(),
-            );
-            record.facts.cleared = true;
-        }
-        if record.facts.state == TaskState::Queued {
-            // Whoever waited in its name would have handed it over: it was killed.
-            let problem = "its supervisor was killed while it waited for its turn".to_owned();
-            record.facts.state = failed(&TaskState::Queued, FailReason::SupervisorLost, problem);
-            record.facts.cleared = true;
-        }
+        let (record, was_open) = found(&dir, errand)?;
         let journal = match errand {
             Errand::Start => Journal::anew(&dir)?,
             _ => Journal::continued(&dir),
@@ -119,7 +94,7 @@ impl Supervisor {
             Errand::Start => supervisor.start(handshake),
             Errand::Restart => supervisor.restart(handshake, asked)?,
             Errand::Recover => supervisor.recover(handshake)?,
-            Errand::Adopt | Errand::Attend => supervisor.adopt(),
+            Errand::Adopt | Errand::Attend => supervisor.adopt(was_open),
         };
         // Only now may others change the task: its state is settled. And before the answer: who has
         // it finds no lock in the way.
@@ -200,8 +175,12 @@ impl Supervisor {
         Ok(self.begin_run(LogSource::Present, Undo::Record, handshake))
     }
 
-    fn adopt(&mut self) -> Answer {
+    /// `was_open`: no end is on record.
+    fn adopt(&mut self, was_open: bool) -> Answer {
         self.adopt_run();
+        if was_open {
+            self.ledger.end_found();
+        }
         self.ready()
     }
 
@@ -277,8 +256,8 @@ impl Supervisor {
         let (home, ledger, signals) = (&self.home, &mut self.ledger, &mut self.signals);
         // One of them, in one place: this frame stays for as long as the task lives.
         let mut chores = match (turn, self.main) {
-            (Some(turn), _) => Chores::queued(home, ledger, signals, turn),
-            (None, Some(main)) => Chores::own(home, ledger, signals, main),
+            (turn, Some(main)) => Chores::own(home, ledger, signals, main, turn),
+            (Some(turn), None) => Chores::queued(home, ledger, signals, turn),
             (None, None) => Chores::attending(home, ledger, signals),
         };
         chores.see_through()

@@ -4,16 +4,18 @@
 //! grows fast does not keep the supervisor from the rest of its work. A log that grows faster than
 //! it can be searched is not searched whole: what is skipped is counted.
 
+mod log;
 mod watch;
 
 use std::fs::File;
 use std::time::Duration;
 
+use self::log::{Log, lines_from};
 use self::watch::{TOLD, Watch};
 use crate::clock::Deadline;
 use crate::event::{EventData, StreamName};
 use crate::log::timeline::Lengths;
-use crate::log::{Lines, LogSource, LogStream, Pattern, Position, Renderer, Unfinished, View};
+use crate::log::{Lines, LogSource, LogStream, Pattern, Renderer, Unfinished, View};
 use crate::store::TaskDir;
 use crate::task::{Generation, Probe, TaskSpec};
 
@@ -27,6 +29,8 @@ const LAST: u64 = 16 << 20;
 const LONGEST: usize = 64 << 10;
 /// Between looks where nothing tells how the logs grow.
 const UNTOLD: Duration = Duration::from_secs(1);
+/// A line that nobody has gone on with for so long counts for the probe without its end.
+const PROMPT: Duration = Duration::from_millis(200);
 
 /// What is looked for in the logs of the present run.
 #[derive(Debug)]
@@ -37,19 +41,8 @@ pub(super) struct Scan {
     watches: Vec<Watch>,
     renderer: Renderer,
     look_at: Deadline,
-}
-
-#[derive(Debug)]
-struct Log {
-    stream: LogStream,
-    file: File,
-    lines: Lines,
-    /// How far it has been read.
-    reached: u64,
-    /// Watches are told of lines that begin here or later.
-    watched_from: u64,
-    /// Not searched, since the last event told so.
-    skipped: u64,
+    /// When unfinished lines are looked at.
+    prompt_at: Deadline,
 }
 
 /// Where to begin.
@@ -108,13 +101,15 @@ impl Scan {
             watches,
             renderer: Renderer::new(View::Raw, TOLD),
             look_at: Deadline::NEVER,
+            prompt_at: Deadline::NEVER,
         })
     }
 
     /// When there is something to do.
     pub(super) fn due(&self) -> Deadline {
         let watches = self.watches.iter().map(Watch::due);
-        watches.fold(self.look_at, Deadline::sooner)
+        let own = self.look_at.sooner(self.prompt_at);
+        watches.fold(own, Deadline::sooner)
     }
 
     /// Whether there is nothing left to look for.
@@ -143,7 +138,14 @@ impl Scan {
             is_behind |= limit < length;
             if limit > log.reached {
                 self.read(at, dir, generation, limit, Unfinished::Wait, &mut finding);
+                self.prompt_at = Deadline::after(PROMPT);
             }
+        }
+        if self.prompt_at.has_passed() {
+            self.look_at_prompts(dir, generation, &mut finding);
+        }
+        if self.probe.is_none() {
+            self.prompt_at = Deadline::NEVER;
         }
         self.tell_last(&mut finding, Watch::is_due);
         self.look_at = match (is_behind, seen) {
@@ -152,6 +154,29 @@ impl Scan {
             (false, None) => Deadline::after(UNTOLD),
         };
         finding
+    }
+
+    /// Unfinished lines stay to be read with their ends.
+    fn look_at_prompts(&mut self, dir: &TaskDir, generation: &Generation, finding: &mut Finding) {
+        self.prompt_at = Deadline::NEVER;
+        for log in &self.logs {
+            let mut lines = Lines::at(log.lines.position(), View::Clean, LONGEST);
+            let source = LogSource {
+                file: &log.file,
+                dir,
+                stream: log.stream,
+                generation,
+            };
+            let found = lines.find(source, log.reached, Unfinished::GiveAll);
+            if let Ok(Some(found)) = found
+                && !found.continues
+                && let Some(probe) = &self.probe
+                && probe.matches(lines.give(&found).text)
+            {
+                self.probe = None;
+                finding.ready = true;
+            }
+        }
     }
 
     /// Searches what is left: the run is over.
@@ -235,36 +260,5 @@ impl Scan {
         let log = &mut self.logs[at];
         log.skipped += log.lines.take_lost();
         log.lines.rest();
-    }
-}
-
-fn lines_from(offset: u64, mid_line: bool) -> Lines {
-    let position = Position {
-        offset,
-        lines: 0,
-        mid_line,
-    };
-    Lines::at(position, View::Clean, LONGEST)
-}
-
-impl Log {
-    fn length(&self) -> u64 {
-        let metadata = self.file.metadata();
-        metadata.map_or(self.reached, |metadata| metadata.len())
-    }
-
-    /// If the end is further away than that, skips all but so much.
-    fn approach(&mut self, length: u64, farthest: u64, kept: u64) {
-        if length < self.reached {
-            // Somebody has truncated it.
-            self.lines.rewind();
-            (self.reached, self.watched_from) = (0, 0);
-        }
-        if length - self.reached > farthest {
-            let to = length - kept;
-            self.skipped += to - self.reached;
-            self.lines = lines_from(to, true);
-            self.reached = to;
-        }
     }
 }

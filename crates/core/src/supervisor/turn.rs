@@ -9,16 +9,24 @@ mod after;
 mod in_line;
 mod watches;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use super::Errand;
 use crate::clock::Deadline;
 use crate::store::{Awaited, Home, Line, TaskDir, Ticket};
-use crate::task::{Queue, TaskRecord};
+use crate::task::{Queue, TaskId, TaskRecord};
 use after::Progress;
 use in_line::Outcome;
 use watches::{Pace, Watches};
+
+/// So long a line's lock is tried for before the caller is answered.
+const SOON: Duration = Duration::from_millis(50);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A task's turn: waited for, or come.
 #[derive(Debug)]
@@ -31,7 +39,10 @@ pub(crate) struct Turn {
 #[derive(Debug)]
 enum Stage {
     /// Other tasks have to get somewhere first.
-    After(Awaited),
+    After {
+        awaited: Awaited,
+        succeeded: BTreeSet<TaskId>,
+    },
     /// It has no place in the line yet. With a ticket already, where its caller has taken one.
     Joining { has_ticket: bool },
     /// It stands in the line, or has a place.
@@ -74,7 +85,10 @@ impl Turn {
                     // What is there now counts.
                     awaited.not_started.clear();
                 }
-                Stage::After(awaited)
+                Stage::After {
+                    awaited,
+                    succeeded: BTreeSet::new(),
+                }
             }
             (None, Some(_)) => Stage::Joining {
                 has_ticket: is_start,
@@ -88,14 +102,32 @@ impl Turn {
         })
     }
 
-    /// Takes its place in the line at once, if it is to stand in one now: who is told that the task
-    /// waits can see where.
-    pub(crate) fn stand_in_line(&mut self, home: &Home, record: &TaskRecord) {
-        if let (Stage::Joining { has_ticket }, Some(queue)) = (&self.stage, &record.spec.queue)
-            && let Ok(Some(standing)) = in_line::join(home, queue, record, *has_ticket)
-        {
-            self.stage = Stage::InLine(standing);
+    /// Takes its place in the line, if it is to stand in one now, and says whether the turn comes at
+    /// once: where a place is free, the task need not be told to wait. Who is told that it waits can
+    /// see where.
+    pub(crate) fn comes_at_once(
+        &mut self,
+        home: &Home,
+        dir: &TaskDir,
+        record: &TaskRecord,
+    ) -> bool {
+        let (Stage::Joining { has_ticket }, Some(queue)) = (&self.stage, &record.spec.queue) else {
+            return false;
+        };
+        let has_ticket = *has_ticket;
+        let soon = Deadline::after(SOON);
+        // Others hold the line's lock for an instant. Who comes after us is not to overtake us.
+        while !soon.has_passed() {
+            match in_line::join(home, queue, record, has_ticket) {
+                Ok(Some(standing)) => {
+                    self.stage = Stage::InLine(standing);
+                    return self.look(home, dir, record) == Verdict::Come;
+                }
+                Ok(None) => std::thread::sleep(PAUSE),
+                Err(_) => break,
+            }
         }
+        false
     }
 
     /// What becomes readable when there is something to see.
@@ -129,18 +161,22 @@ impl Turn {
     fn advance(&mut self, home: &Home, dir: &TaskDir, record: &TaskRecord) -> io::Result<Verdict> {
         loop {
             self.stage = match &mut self.stage {
-                Stage::After(awaited) => match &record.spec.after {
-                    Some(after) => match after::look(home, after, awaited, &mut self.watches)? {
+                Stage::After { awaited, succeeded } => {
+                    let progress = match &record.spec.after {
+                        Some(after) => {
+                            after::look(home, after, awaited, succeeded, &mut self.watches)?
+                        }
+                        None => Progress::There,
+                    };
+                    match progress {
                         Progress::Waiting => return Ok(Verdict::Wait),
                         Progress::Never(why) => return Ok(Verdict::Never(why)),
-                        Progress::There => {
-                            // Where it stays, a restart waits once more for what is there already.
-                            let _ = Awaited::remove(dir);
-                            Stage::after_the_others(record.spec.queue.as_ref())
-                        }
-                    },
-                    None => Stage::after_the_others(record.spec.queue.as_ref()),
-                },
+                        Progress::There => {}
+                    }
+                    // Where it stays, a restart waits once more for what is there already.
+                    let _ = Awaited::remove(dir);
+                    Stage::after_the_others(record.spec.queue.as_ref())
+                }
                 Stage::Joining { has_ticket } => match &record.spec.queue {
                     Some(queue) => match in_line::join(home, queue, record, *has_ticket)? {
                         Some(standing) => Stage::InLine(standing),

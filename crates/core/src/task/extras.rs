@@ -223,8 +223,11 @@ pub struct LogWatch {
 }
 
 impl LogWatch {
+    /// Milliseconds after an event in which further lines are only counted, unless told.
+    pub const THROTTLE_MS: u64 = 30_000;
+
     fn default_throttle_ms() -> u64 {
-        30_000
+        Self::THROTTLE_MS
     }
 }
 

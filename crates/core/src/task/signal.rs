@@ -5,6 +5,7 @@ use std::fmt;
 
 use nix::sys::signal::Signal;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A signal that may be sent to a task or that ended one; text form `SIGTERM`.
@@ -76,10 +77,26 @@ impl Serialize for SignalNumber {
 
 impl<'de> Deserialize<'de> for SignalNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is not a signal name such as SIGTERM"))
-        })
+        deserializer.deserialize_any(NameOrNumber)
+    }
+}
+
+struct NameOrNumber;
+
+impl Visitor<'_> for NameOrNumber {
+    type Value = SignalNumber;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a signal name such as SIGTERM")
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SignalNumber, E> {
+        SignalNumber::parse(text)
+            .ok_or_else(|| E::custom(format!("`{text}` is not a signal name such as SIGTERM")))
+    }
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<SignalNumber, E> {
+        i32::try_from(number)
+            .ok()
+            .and_then(SignalNumber::from_number)
+            .ok_or_else(|| E::custom(format!("{number} is not the number of a signal")))
     }
 }
 
@@ -90,9 +107,10 @@ impl JsonSchema for SignalNumber {
     fn schema_name() -> Cow<'static, str> {
         "Signal".into()
     }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let read = generator.contract().is_deserialize();
         json_schema!({
-            "type": "string",
+            "type": if read { &["string", "integer"][..] } else { &["string"] },
             "description": "A signal name such as SIGTERM; TERM and 15 are read as well",
             "examples": ["SIGTERM", "SIGINT", "SIGKILL"],
         })

@@ -17,13 +17,14 @@ use crate::store::Home;
 use crate::task::{ProcessIdentity, TaskState};
 
 impl<'a> Chores<'a> {
-    /// For a run that we executed ourselves.
+    /// For a run that we executed ourselves. `turn`: the place in a line that it has.
     #[inline(never)]
     pub(crate) fn own(
         home: &'a Home,
         ledger: &'a mut Ledger,
         signals: &'a mut Signals,
         main: ProcessIdentity,
+        turn: Option<Turn>,
     ) -> Self {
         let tree = Tree::own(main, &ledger.record.facts.run_token);
         let retries = Retries::new(ledger.record.spec.restart);
@@ -33,6 +34,7 @@ impl<'a> Chores<'a> {
             owner,
             retries: Some(retries),
             limits,
+            turn,
             ..Self::new(home, ledger, signals, tree, Some(main), State::Running)
         }
     }

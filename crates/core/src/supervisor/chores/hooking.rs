@@ -3,6 +3,7 @@
 use super::super::hook::{Begun, begin};
 use super::super::machine::Event;
 use super::Chores;
+use crate::clock::Deadline;
 use crate::task::MainExit;
 
 impl Chores<'_> {
@@ -10,6 +11,9 @@ impl Chores<'_> {
         // Nothing of the task is left: whoever waits for that need not wait for the hook.
         self.all_gone();
         self.ledger.close_input();
+        // The hook is a child of ours as well: it must not be swept away with what it follows.
+        self.sweep = None;
+        self.grace = Deadline::NEVER;
         match begin(self.home, self.ledger) {
             Begun::Running(hook) => self.hook = Some(hook),
             Begun::NotOurs => self.happen(Event::HookEnded),

@@ -15,10 +15,9 @@ impl Chores<'_> {
         if !is_asked_about(self.state) {
             return;
         }
-        let run_time = self.ledger.active_time();
         match &mut self.probing {
             Some(probing) => probing.begin_next(probe),
-            none => *none = Some(Probing::begin(probe, self.ledger.health(), run_time)),
+            none => *none = Some(Probing::begin(probe, self.ledger.health())),
         }
         if self.ledger.is_paused() {
             self.pause_probing();

@@ -69,13 +69,13 @@ impl Chores<'_> {
         })
     }
 
-    /// Searches on, where there is more to search.
+    /// Searches on, where there is more to search; before the oldest of it is freed.
     pub(super) fn search_logs(&mut self) {
         let Some(scan) = &mut self.scan else {
             return;
         };
         let ledger = &self.ledger;
-        let seen = ledger.growth.as_ref().map(Growth::seen);
+        let seen = ledger.growth.as_ref().map(Growth::lengths);
         let finding = scan.search(&ledger.dir, &ledger.record.facts.generation, seen);
         if scan.is_done() {
             self.scan = None;

@@ -1,6 +1,7 @@
 //! How a run has ended.
 
 use super::{Leaf, Ledger};
+use crate::event::EventData;
 use crate::store::{ended_by_itself, failed};
 use crate::task::{FailReason, KillReason, MainExit, Reason, SignalNumber, TaskState};
 
@@ -35,6 +36,13 @@ impl Ledger {
             ),
         };
         self.conclude(state);
+    }
+
+    /// The end that was worked out is put on record, if it has ended: what follows comes after it.
+    pub(crate) fn end_found(&mut self) {
+        if let Some(event) = EventData::of_end(&self.record.facts.state, &self.record.spec) {
+            self.note(event);
+        }
     }
 
     /// What the kernel has done to a main process that nobody asked to end, if that is known.

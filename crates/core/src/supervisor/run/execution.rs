@@ -19,26 +19,34 @@ impl Supervisor {
         undo: Undo,
         handshake: &Option<OwnedFd>,
     ) -> Answer {
-        let turn = Turn::of(&self.ledger.dir, &self.ledger.record, self.errand);
+        let (dir, record) = (&self.ledger.dir, &self.ledger.record);
+        let mut turn = Turn::of(dir, record, self.errand);
+        let waits = turn
+            .as_mut()
+            .is_some_and(|turn| !turn.comes_at_once(&self.home, dir, record));
         let execution = Execution {
             home: &self.home,
             ledger: &mut self.ledger,
         };
-        let begun = match turn {
-            None => execution.run(log, undo, handshake).map(|main| {
+        let begun = if waits {
+            execution.line_up(log, undo, handshake)
+        } else {
+            execution.run(log, undo, handshake).map(|main| {
                 self.main = Some(main);
-            }),
-            Some(mut turn) => execution.line_up(log, undo, handshake).map(|()| {
-                turn.stand_in_line(&self.home, &self.ledger.record);
-                self.turn = Some(turn);
-            }),
+            })
         };
         match begun {
             Ok(()) => {
+                self.turn = turn;
                 self.keep_environment();
                 self.ready()
             }
-            Err(failure) => Answer::Failed(failure),
+            Err(failure) => {
+                if let Some(turn) = turn {
+                    turn.leave();
+                }
+                Answer::Failed(failure)
+            }
         }
     }
 

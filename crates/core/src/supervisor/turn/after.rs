@@ -3,6 +3,7 @@
 //! What counts is the task that has the id at the moment of looking: one that is started anew or
 //! restarted meanwhile is waited for as it is then.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::watches::Watches;
@@ -23,11 +24,13 @@ pub(super) enum Progress {
     Never(String),
 }
 
-/// Looks at all of them, and watches those that are not there yet.
+/// Looks at all of them, and watches those that are not there yet. `succeeded`: those that have been
+/// seen to succeed, for whom it does not matter that their records are cleared away meanwhile.
 pub(super) fn look(
     home: &Home,
     after: &After,
     awaited: &Awaited,
+    succeeded: &mut BTreeSet<TaskId>,
     watches: &mut Watches,
 ) -> io::Result<Progress> {
     let mut all = Progress::There;
@@ -35,9 +38,18 @@ pub(super) fn look(
         let one = if awaited.not_started.contains(id) {
             unless_only_the_end(after.on, format!("{id}, which could not be started"))
         } else {
-            look_at(home, id, after.on, watches)?
+            match look_at(home, id, after.on, watches)? {
+                Seen::Removed if succeeded.contains(id) => Progress::There,
+                Seen::Removed => {
+                    unless_only_the_end(after.on, format!("{id}, which has been removed"))
+                }
+                Seen::Present(progress) => progress,
+            }
         };
         match one {
+            Progress::There if after.on == Milestone::Success => {
+                succeeded.insert(id.clone());
+            }
             Progress::There => {}
             Progress::Waiting => all = Progress::Waiting,
             Progress::Never(what) => {
@@ -56,10 +68,15 @@ fn unless_only_the_end(on: Milestone, what: String) -> Progress {
     }
 }
 
-fn look_at(home: &Home, id: &TaskId, on: Milestone, watches: &mut Watches) -> io::Result<Progress> {
-    let removed = || unless_only_the_end(on, format!("{id}, which has been removed"));
+/// What a look at one of them has found.
+enum Seen {
+    Removed,
+    Present(Progress),
+}
+
+fn look_at(home: &Home, id: &TaskId, on: Milestone, watches: &mut Watches) -> io::Result<Seen> {
     let Some(dir) = home.task_dir(id).map_err(io::Error::other)? else {
-        return Ok(removed());
+        return Ok(Seen::Removed);
     };
     // First what tells of a change, then the look: what happens after it is told.
     let live = open_live(&dir);
@@ -68,11 +85,11 @@ fn look_at(home: &Home, id: &TaskId, on: Milestone, watches: &mut Watches) -> io
         again.into_iter().for_each(|dir| watches.record(dir));
     }
     let Some(observed) = observe_among_others(home, id).map_err(io::Error::other)? else {
-        return Ok(removed());
+        return Ok(Seen::Removed);
     };
     let progress = progress(&observed, on);
     if progress != Progress::Waiting {
-        return Ok(progress);
+        return Ok(Seen::Present(progress));
     }
     match (live.filter(has_writer), observed.condition) {
         (Some(live), _) if process::POLL_TELLS_HANG_UP => watches.hang_up(live),
@@ -84,7 +101,7 @@ fn look_at(home: &Home, id: &TaskId, on: Milestone, watches: &mut Watches) -> io
         (_, Condition::SupervisedElsewhere) => watches.untold(),
         (_, _) => watches.in_flux(),
     }
-    Ok(progress)
+    Ok(Seen::Present(progress))
 }
 
 fn main_of(observed: &Observed) -> Option<crate::task::ProcessIdentity> {
