@@ -731,7 +731,10 @@ impl Stream {
     pub fn next(&self) -> Option<Value> {
         use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
         match self.frames.recv_timeout(PATIENCE) {
-            Ok(frame) => Some(frame),
+            Ok(frame) => {
+                schemas::assert_fits(&json!("frame"), &frame);
+                Some(frame)
+            }
             Err(Disconnected) => None,
             Err(Timeout) => panic!("no frame comes"),
         }

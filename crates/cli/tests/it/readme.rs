@@ -127,7 +127,9 @@ fn every_block_of_the_readme_says_what_it_is() {
     for block in &blocks {
         let Block { line, kind, text } = block;
         assert!(KINDS.contains(&kind.as_str()), "README.md:{line}: `{kind}`");
-        let needs_checkout = text.lines().any(|line| line.starts_with("cargo "));
+        let needs_checkout = text
+            .lines()
+            .any(|line| line.starts_with("cargo ") || line.starts_with("npm "));
         assert_eq!(kind == "sh build", needs_checkout, "README.md:{line}");
     }
     assert!(blocks.iter().filter(|block| block.kind == "sh").count() > 10);

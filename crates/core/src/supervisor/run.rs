@@ -11,6 +11,7 @@ use std::time::Duration;
 use self::found::found;
 use super::Errand;
 use super::chores::Chores;
+use super::execute::Execution;
 use super::execute::{LogSource, Undo};
 use super::handshake::{Answer, tell};
 use super::launch::home_of;
@@ -241,6 +242,11 @@ impl Supervisor {
     /// a SIGTERM from before was not meant for this task. It came, say, from the end of an outer
     /// task whose process we seemed to be before we had our lock.
     fn ready(&mut self) -> Answer {
+        if self.errand == Errand::Attend {
+            // What is written from the answer on is not missed.
+            let (home, ledger) = (&self.home, &mut self.ledger);
+            Execution { home, ledger }.attend_to_logs();
+        }
         // What it tells of children as well is asked for again at the beginning of the watch.
         let _ = self.signals.wait(Deadline::after(Duration::ZERO), &[]);
         Answer::Ready(Box::new(self.ledger.record.facts.clone()))

@@ -1,6 +1,5 @@
 //! How a supervisor begins its work on a run.
 
-use super::super::execute::Execution;
 use super::super::input::Input;
 use super::super::ledger::Ledger;
 use super::super::limits::RunLimits;
@@ -76,7 +75,6 @@ impl<'a> Chores<'a> {
         if paused {
             limits.pause();
         }
-        Execution { home, ledger }.attend_to_logs();
         let mut chores = Self::adopted(home, ledger, signals);
         if let TaskState::Running {
             main_exit: Some(exit),

@@ -21,15 +21,16 @@ impl Chores<'_> {
             return;
         }
         let before = self.ledger.growth.as_ref().map(Growth::before);
-        let begin = match before.filter(|_| !self.tree.is_foreign()) {
-            Some(before) => Begin {
+        let begin = match before {
+            Some(before) if !self.tree.is_foreign() => Begin {
                 probe: before,
                 watches: before,
             },
-            // Another supervisor executed it, and told of what it found.
-            None => Begin {
+            // Another supervisor executed it, and told of what it found; since we are in charge, it is
+            // for us to tell.
+            taken_over => Begin {
                 probe: self.run_began_at(),
-                watches: self.lengths_now(),
+                watches: taken_over.unwrap_or_else(|| self.lengths_now()),
             },
         };
         let is_ready = matches!(self.ledger.health(), Health::Healthy | Health::Unhealthy);
