@@ -181,6 +181,31 @@ fn the_end_is_told_before_its_hook() {
 }
 
 #[test]
+fn a_signal_to_what_is_being_stopped_does_not_make_the_stop_forgotten() {
+    let cli = Cli::new();
+    let directives = ["ignore", "TERM", "ignore", "USR1", "print", "ready", "hang"];
+    let task = cli.start(persistent(work("a", directives)));
+    cli.await_line("a", "ready");
+    let stop = cli.run("stop").payload(json!("a")).spawn();
+    let is_asked = || {
+        cli.run("events")
+            .payload(json!("a"))
+            .ok()
+            .to_string()
+            .contains("stop_requested")
+    };
+    eventually(is_asked, "it is being stopped");
+    let signal = json!({ "id": "a", "signal": "USR1" });
+    cli.run("signal").payload(signal).ok();
+    // Caller, supervisor and command die in the middle of it.
+    stop.kill();
+    cli.lose_supervisor("a");
+    send(pid_of(&task), Signal::SIGKILL);
+    eventually(|| cli.task("a")["status"] == "failed", "it is lost");
+    assert_eq!(recover(&cli), [] as [Value; 0]);
+}
+
+#[test]
 fn a_wait_between_two_runs_is_an_interruption_too() {
     let cli = Cli::new();
     let restart =

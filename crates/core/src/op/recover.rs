@@ -10,7 +10,7 @@ use crate::client::{Client, find};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::request::{BatchAnswer, Target};
-use crate::store::{Condition, Home, Line, Observed, Verb, observe_among_others};
+use crate::store::{Condition, Home, Line, Observed, observe_among_others};
 use crate::supervisor::{Errand, Launch, check_limits};
 use crate::task::{FailReason, GroupName, RestartPolicy, Task, TaskId, TaskRecord, TaskState};
 
@@ -142,7 +142,7 @@ pub(super) fn was_interrupted(record: &TaskRecord) -> bool {
 /// Somebody wanted it to end, and its supervisor may not have come to do it.
 fn was_stopped(task: &Settled<'_>, record: &TaskRecord) -> bool {
     let want = task.dir.read_want();
-    want.is_some_and(|want| want.is_for(&record.facts) && matches!(want.verb, Verb::Stop(_)))
+    want.is_some_and(|want| want.is_for(&record.facts) && want.wanted_stop().is_some())
 }
 
 /// `None`: there is nothing to be done about it.

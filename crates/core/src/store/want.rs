@@ -15,6 +15,10 @@ pub(crate) struct Want {
     pub seq: u64,
     /// What is wanted.
     pub verb: Verb,
+    /// The stop that was wanted before: what is wished after it (a signal to what is being stopped,
+    /// say) must not make anybody forget that the run is to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stop: Option<StopSettings>,
 }
 
 /// What can be wanted.
@@ -56,9 +60,12 @@ impl Want {
     pub(crate) fn next(facts: &Facts, previous: Option<Want>, verb: Verb) -> Self {
         let previous = previous.filter(|want| want.is_for(facts));
         let seq = previous.as_ref().map_or(facts.wish_done, |want| want.seq) + 1;
-        let verb = match (previous.map(|want| want.verb), verb) {
-            (Some(Verb::Stop(old)), Verb::Stop(new)) => Verb::Stop(harsher(old, new)),
-            (_, verb) => verb,
+        let before = previous.and_then(|want| want.wanted_stop());
+        let (verb, stop) = match (verb, before) {
+            (Verb::Stop(new), Some(old)) => (Verb::Stop(harsher(old, new)), None),
+            // Whoever wants the next run does not want the task to end.
+            (Verb::Stop(_) | Verb::Restart(_), _) => (verb, None),
+            (Verb::Pause | Verb::Resume | Verb::Signal(..), before) => (verb, before),
         };
         Self {
             version: FORMAT_VERSION,
@@ -66,6 +73,15 @@ impl Want {
             run: facts.run,
             seq,
             verb,
+            stop,
+        }
+    }
+
+    /// The stop that is wanted of this run, if one is.
+    pub(crate) fn wanted_stop(&self) -> Option<StopSettings> {
+        match self.verb {
+            Verb::Stop(stop) => Some(stop),
+            _ => self.stop,
         }
     }
 

@@ -11,10 +11,7 @@ impl Chores<'_> {
     pub(super) fn end_as_wished(&mut self) {
         let wish = self.news(Verb::ends_run).unwrap_or_else(|| {
             // Sent once more for a stop that is under way, it is to be no other.
-            let again = self.want().and_then(|want| match want.verb {
-                Verb::Stop(stop) => Some(stop),
-                _ => None,
-            });
+            let again = self.want().and_then(|want| want.wanted_stop());
             Event::Stop(again.unwrap_or(self.settings.stop))
         });
         self.happen(wish);
