@@ -162,16 +162,20 @@ fn the_follower_is_not_kept_waiting() {
     // It closed its ear to the output when the hook did, and sleeps.
     let args = json!([
         "-c",
-        "exec >&- 2>&-; until [ -e \"$1\" ]; do sleep 0.05; done",
+        "exec >&- 2>&-; touch \"$2\"; sleep 0.3; touch \"$3\"; until [ -e \"$1\" ]; do sleep 0.05; done",
         "hook",
-        go
+        go,
+        cli.file("deaf"),
+        cli.file("later")
     ]);
     let deaf = json!({ "command": "sh", "args": args });
     cli.start_and_wait(with_hook(work("b", []), deaf));
     let other = cli.supervisor("b");
+    let is_there = |name: &str| std::path::Path::new(&cli.file(name)).exists();
+    eventually(|| is_there("deaf"), "the hook has closed its output");
     eventually(|| crate::processes::is_asleep(other), "it sleeps");
     let before = times_slept(other);
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    eventually(|| is_there("later"), "the hook goes on");
     assert!(times_slept(other) <= before + 2);
     cli.touch("go");
     eventually(|| crate::processes::has_ended(supervisor), "it has left");
@@ -312,4 +316,24 @@ fn a_run_that_another_one_follows_has_none() {
     assert_eq!(outcomes(&cli, "a").len(), 0);
     cli.stop("a");
     assert_eq!(outcomes(&cli, "a").len(), 1);
+}
+
+#[test]
+fn one_that_takes_too_long_is_ended_with_what_it_started() {
+    let cli = Cli::new();
+    let args = json!([
+        "-c",
+        "trap '' TERM; echo began; setsid sleep 600 & sleep 600"
+    ]);
+    let hook = json!({ "command": "sh", "args": args });
+    cli.start_and_wait(with_hook(work("a", []), hook));
+    // A stop answers when it is over, which takes its 30 seconds.
+    cli.run("stop").payload(json!("a")).ok();
+    let outcome = outcome(&cli, "a");
+    assert_eq!(
+        json!([outcome["timed_out"], outcome["signal"], outcome["output"]]),
+        json!([true, "SIGKILL", "began\n"])
+    );
+    assert_eq!(end_of(&cli.task("a")), json!(["exited", 0, null, null]));
+    cli.await_no_processes();
 }
