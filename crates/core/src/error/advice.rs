@@ -158,6 +158,9 @@ fn spawn_hint(step: SpawnStep, errno: Errno) -> &'static str {
         (SpawnStep::Log | SpawnStep::Record, _) => {
             "Free space, or mend the folder with the logs; doctor checks it."
         }
+        (SpawnStep::Supervisor, Errno::EMFILE | Errno::ENFILE) => {
+            "Raise the limit of open files (ulimit -n): a supervisor needs 48."
+        }
         (SpawnStep::Supervisor, _) => "Raise the limits of processes and memory, then try again.",
         _ => "Mend the cause named in the message, then start again.",
     }

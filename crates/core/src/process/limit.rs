@@ -16,6 +16,11 @@ pub fn allow_many_descriptors() {
     }
 }
 
+/// Whether this process is allowed that many descriptors, those that it has open included.
+pub(crate) fn may_have_descriptors(count: libc::rlim_t) -> bool {
+    getrlimit(Resource::RLIMIT_NOFILE).is_ok_and(|(soft, _)| soft >= count)
+}
+
 /// Gives a pipe more room, if this is one that may have it: writer and reader then wait for each
 /// other less often. Only for a program that has much to write: all pipes of a user share an
 /// allowance.

@@ -31,6 +31,7 @@ mod usage;
 
 pub use arena::Arena;
 pub use entry::{Arguments, prepare_process};
+pub(crate) use limit::may_have_descriptors;
 pub use limit::{allow_many_descriptors, enlarge_pipe};
 
 pub(crate) use alive::{identify, identify_child, is_alive};

@@ -286,6 +286,8 @@ pub(super) fn record_failure(error: &io::Error) -> SpawnFailure {
 /// Ends a command that was executed but could not be put on record: nothing could tell of it
 /// later, so better not at all.
 fn end_unrecorded(main: ProcessIdentity, token: &RunToken) {
+    // It has not been reaped, so this needs no look at /proc.
+    process::kill_group(main.pid);
     let tree = Tree::own(main, token);
     while !tree.is_gone() {
         tree.kill();

@@ -8,6 +8,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use self::found::found;
 use super::Errand;
 use super::chores::Chores;
@@ -27,6 +29,10 @@ use crate::store::{
     Candidacy, Home, SupervisorLock, TaskDir, Verb, file, first_marked, first_of_run,
 };
 use crate::task::{FailReason, Health, ProcessIdentity, Reason, TaskRecord, TaskState};
+
+/// How many descriptors a supervisor must be allowed: it keeps up to some thirty (logs, locks, what
+/// it watches, a probe, a terminal), and walking the tree of its processes takes a few more.
+pub(crate) const DESCRIPTORS: u64 = 48;
 
 /// This process, in charge of one task.
 pub(super) struct Supervisor {
@@ -55,6 +61,10 @@ impl Supervisor {
         short_lock: OwnedFd,
         handshake: &mut Option<OwnedFd>,
     ) -> io::Result<Option<Self>> {
+        // Whoever cannot look into /proc does not see the processes that it has to end.
+        if !process::may_have_descriptors(DESCRIPTORS) {
+            return Err(Errno::EMFILE.into());
+        }
         let mut short_lock = Some(short_lock);
         let home_path = home_of(folder).ok_or(io::ErrorKind::InvalidInput)?;
         let home = Home::open_existing(home_path)
