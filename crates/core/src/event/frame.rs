@@ -8,9 +8,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::{EventData, JournalEntry};
+use super::{EventData, JournalEntry, LineBlock};
 use crate::clock::{Deadline, Timestamp};
-use crate::log::{Cursor, CursorText, CursorWriter, Found, LogStream, Shown};
+use crate::log::{Cursor, CursorText, CursorWriter, Found, LogStream, PlainLines, Shown};
 use crate::task::{Generation, Task, TaskId};
 
 /// One thing that happened. Lends its text from the reader, so that a line costs no allocation.
@@ -112,6 +112,9 @@ impl JsonSchema for StreamName {
 }
 
 impl Frame<'_> {
+    /// The type of the frame of a line.
+    pub(super) const LINE: &'static str = "task.log.line";
+
     /// Whether it is the end of its task.
     pub fn is_terminal(&self) -> bool {
         ["task.exited", "task.killed", "task.failed"].contains(&self.r#type.as_ref())
@@ -138,6 +141,11 @@ impl Frame<'_> {
 pub trait FrameSink {
     /// Takes one frame. [`ControlFlow::Break`] ends the stream: nobody is reading any more.
     fn frame(&mut self, frame: &Frame<'_>) -> ControlFlow<()>;
+
+    /// Takes the frames of many lines.
+    fn lines(&mut self, block: &LineBlock<'_>) -> ControlFlow<()> {
+        block.frames().try_for_each(|frame| self.frame(&frame))
+    }
 
     /// Everything that can be told for now has been told: whoever collects passes it on.
     fn flush(&mut self) -> ControlFlow<()> {
@@ -194,7 +202,19 @@ impl Framer {
             partial: !found.ended,
             continues: found.continues,
         });
-        self.frame(Cow::Borrowed("task.log.line"), written_at, data)
+        self.frame(Cow::Borrowed(Frame::LINE), written_at, data)
+    }
+
+    /// Many lines of a log; the cursor stands behind them then.
+    pub(crate) fn lines<'a>(
+        &'a mut self,
+        stream: LogStream,
+        lines: PlainLines<'a>,
+        written_at: Timestamp,
+    ) -> LineBlock<'a> {
+        *self.at.position_mut(stream) = lines.behind();
+        let cursors = (&self.at, &self.cursors);
+        LineBlock::read(&self.id, written_at, StreamName(stream), lines, cursors)
     }
 
     /// A lifecycle event.
@@ -277,6 +297,13 @@ impl<'a> Outlet<'a> {
         frame.sequence = self.sequence;
         self.sequence += 1;
         self.sink.frame(&frame)
+    }
+
+    pub(crate) fn send_lines(&mut self, mut block: LineBlock<'_>) -> ControlFlow<()> {
+        self.is_late |= self.deadline.has_passed();
+        block.set_sequence(self.sequence);
+        self.sequence += block.count();
+        self.sink.lines(&block)
     }
 
     pub(crate) fn flush(&mut self) -> ControlFlow<()> {

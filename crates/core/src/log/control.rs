@@ -40,7 +40,8 @@ fn find_return(bytes: &[u8], from: usize) -> usize {
         .unwrap_or(bytes.len())
 }
 
-fn find_control(bytes: &[u8], from: usize) -> usize {
+/// The first control character from there on that is no tab, newline or `\r`.
+pub(super) fn find_control(bytes: &[u8], from: usize) -> usize {
     let is_control =
         |byte: u8| byte == 0x7f || byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
     let (chunks, _) = bytes[from..].as_chunks::<CHUNK>();

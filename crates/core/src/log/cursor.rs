@@ -183,6 +183,11 @@ impl CursorWriter {
         Self { begin, checksum }
     }
 
+    /// What all of them begin with.
+    pub(super) fn begin(&self) -> &[u8] {
+        self.begin.as_bytes()
+    }
+
     /// A cursor of this generation as text.
     pub(crate) fn write(&self, cursor: &Cursor) -> CursorText {
         let mut text = self.begin;
@@ -242,21 +247,35 @@ impl CursorText {
         self.length += bytes.len();
     }
 
-    /// A dot and a number. All 16 digits are made at once and shifted until the first one counts.
+    /// How many characters a dot and a number take.
+    pub(super) fn width(number: u64) -> usize {
+        1 + hex_text(number).1
+    }
+
+    /// A dot and a number.
     fn push_hex(&mut self, number: u64) {
-        let zeros = (number | 1).leading_zeros() / 4;
-        let digits = u128::from(hex_digits(number >> 32)) << 64 | u128::from(hex_digits(number));
-        let digits = (digits << (8 * zeros)).to_be_bytes();
+        let (digits, count) = hex_text(number);
         let [dot, rest @ ..] = &mut self.bytes[self.length..] else {
             return;
         };
         *dot = b'.';
         rest[..16].copy_from_slice(&digits);
-        self.length += 1 + 16 - zeros as usize;
+        self.length += 1 + count;
     }
 }
 
+/// A number in hex without leading zeros, and how many digits count. All 16 are made at once and
+/// shifted until the first one does.
+#[inline]
+pub(super) fn hex_text(number: u64) -> ([u8; 16], usize) {
+    let zeros = (number | 1).leading_zeros() / 4;
+    let digits = u128::from(hex_digits(number >> 32)) << 64 | u128::from(hex_digits(number));
+    let digits = (digits << (8 * zeros)).to_be_bytes();
+    (digits, 16 - zeros as usize)
+}
+
 /// The lower 32 bits as eight hex digits, the first one in the highest byte.
+#[inline]
 fn hex_digits(number: u64) -> u64 {
     const EACH: u64 = 0x0101_0101_0101_0101;
     // Half by half the digits are moved apart until each has a byte.

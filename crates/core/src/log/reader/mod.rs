@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use super::timeline::Timeline;
 use super::{
-    Found, Lines, LogSource, LogStream, Position, Shown, Unfinished, View, open, total_lines,
+    Found, Lines, LogSource, LogStream, PlainLines, Position, Shown, Unfinished, View, open, total_lines,
 };
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -61,6 +61,8 @@ pub(crate) struct Next {
     pub stream: LogStream,
     pub found: Found,
     pub written_at: Timestamp,
+    /// Where the last line that could be found would have ended.
+    limit: u64,
 }
 
 impl Next {
@@ -225,9 +227,10 @@ impl LogReader {
     ) -> io::Result<Option<Next>> {
         let mut next: Option<Next> = None;
         for at in 0..self.logs.len() {
+            let log = &self.logs[at];
+            let limit = limit(log.stream, log.size).min(log.to);
             let found = loop {
                 let log = &mut self.logs[at];
-                let limit = limit(log.stream, log.size).min(log.to);
                 // Beside `log.lines`, which is changed.
                 let source = LogSource {
                     file: &log.file,
@@ -255,6 +258,7 @@ impl LogReader {
                     stream,
                     found,
                     written_at,
+                    limit,
                 });
             }
         }
@@ -264,6 +268,18 @@ impl LogReader {
     /// The text of the line that was just found; it is behind the reader then.
     pub(crate) fn give(&mut self, next: &Next) -> Shown<'_> {
         self.logs[next.log].lines.give(&next.found)
+    }
+
+    /// The line that was just found and those behind it that have its time, if they are many and
+    /// shown as they are stored. They come before any line of another log with that time, and are
+    /// behind the reader then.
+    pub(crate) fn give_plain(&mut self, next: &Next, most: usize) -> Option<PlainLines<'_>> {
+        let same_time = self.timeline.same_time_to(next.stream, next.found.end);
+        if self.logs.iter().any(|log| log.lines.has_lost()) {
+            return None;
+        }
+        let log = &mut self.logs[next.log];
+        log.lines.give_plain(next.limit.min(same_time), most)
     }
 
     /// Bytes that were freed before they could be read, since this was last asked; and of which log.
