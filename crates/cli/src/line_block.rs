@@ -257,9 +257,17 @@ mod tests {
     #[test]
     fn pieces_are_put_together_to_the_same() {
         let id = TaskId::parse("a").unwrap();
-        let text: String = (0..2000).map(|n| format!("{}\"{n}\n", "\u{1}".repeat(n % 70))).collect();
+        let text: String = (0..2000)
+            .map(|n| format!("{}\"{n}\n", "\u{1}".repeat(n % 70)))
+            .collect();
         let generation = Generation::generate();
-        let block = LineBlock::new(&id, &generation, Timestamp::now(), StreamName::STDOUT, &text);
+        let block = LineBlock::new(
+            &id,
+            &generation,
+            Timestamp::now(),
+            StreamName::STDOUT,
+            &text,
+        );
         let written = written(&block);
         assert!(written.len() > 4 * Piece::FULL);
         assert_eq!(written, expected(&block));

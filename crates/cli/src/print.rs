@@ -153,7 +153,10 @@ impl FrameSink for FramePrinter {
             return ControlFlow::Continue(());
         }
         let mut stdout = io::stdout().lock();
-        let printed = self.piece.write_all(&mut stdout).and_then(|()| stdout.flush());
+        let printed = self
+            .piece
+            .write_all(&mut stdout)
+            .and_then(|()| stdout.flush());
         self.told(printed)
     }
 }

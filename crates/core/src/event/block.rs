@@ -117,16 +117,19 @@ impl<'a> LineBlock<'a> {
     pub fn lines(&self) -> impl Iterator<Item = BlockLine<'a>> {
         let mut start = 0;
         let (text, before) = (self.text, self.before);
-        self.ends.iter().zip(before.lines + 1..).map(move |(&end, number)| {
-            let end = end as usize;
-            let line = BlockLine {
-                text: &text[start..end - 1],
-                number,
-                end: before.offset + end as u64,
-            };
-            start = end;
-            line
-        })
+        self.ends
+            .iter()
+            .zip(before.lines + 1..)
+            .map(move |(&end, number)| {
+                let end = end as usize;
+                let line = BlockLine {
+                    text: &text[start..end - 1],
+                    number,
+                    end: before.offset + end as u64,
+                };
+                start = end;
+                line
+            })
     }
 
     /// The cursors behind them.
@@ -139,26 +142,28 @@ impl<'a> LineBlock<'a> {
         let mut at = self.behind.clone();
         let cursors = self.cursors.clone();
         let (timestamp, stream, task_id) = (self.timestamp, self.stream, self.task_id);
-        self.lines().zip(self.sequence..).map(move |(line, sequence)| {
-            *at.position_mut(stream.0) = Position {
-                offset: line.end,
-                lines: line.number,
-                mid_line: false,
-            };
-            Frame {
-                r#type: Cow::Borrowed(Frame::LINE),
-                task_id: Cow::Borrowed(task_id),
-                sequence,
-                timestamp,
-                data: FrameData::Line(LineData {
-                    line: Cow::Borrowed(line.text),
-                    number: line.number,
-                    stream,
-                    partial: false,
-                    continues: false,
-                }),
-                cursor: cursors.write(&at),
-            }
-        })
+        self.lines()
+            .zip(self.sequence..)
+            .map(move |(line, sequence)| {
+                *at.position_mut(stream.0) = Position {
+                    offset: line.end,
+                    lines: line.number,
+                    mid_line: false,
+                };
+                Frame {
+                    r#type: Cow::Borrowed(Frame::LINE),
+                    task_id: Cow::Borrowed(task_id),
+                    sequence,
+                    timestamp,
+                    data: FrameData::Line(LineData {
+                        line: Cow::Borrowed(line.text),
+                        number: line.number,
+                        stream,
+                        partial: false,
+                        continues: false,
+                    }),
+                    cursor: cursors.write(&at),
+                }
+            })
     }
 }

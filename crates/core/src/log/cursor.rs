@@ -269,14 +269,16 @@ impl CursorText {
 #[inline]
 pub(super) fn hex_text(number: u64) -> ([u8; 16], usize) {
     let zeros = (number | 1).leading_zeros() / 4;
-    let digits = u128::from(hex_digits(number >> 32)) << 64 | u128::from(hex_digits(number));
+    let half = |half: u64| u128::from(hex_digits(half as u32));
+    let digits = half(number >> 32) << 64 | half(number);
     let digits = (digits << (8 * zeros)).to_be_bytes();
     (digits, 16 - zeros as usize)
 }
 
-/// The lower 32 bits as eight hex digits, the first one in the highest byte.
+/// A number as eight hex digits, the first one in the highest byte.
 #[inline]
-fn hex_digits(number: u64) -> u64 {
+pub(super) fn hex_digits(number: u32) -> u64 {
+    let number = u64::from(number);
     const EACH: u64 = 0x0101_0101_0101_0101;
     // Half by half the digits are moved apart until each has a byte.
     let halves = (number & 0xffff_0000) << 16 | number & 0xffff;

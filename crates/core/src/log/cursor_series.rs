@@ -4,7 +4,7 @@
 //! is linear: what a digit adds to it depends on the digit and on how many bytes follow, not on the
 //! others. So what each digit would add is worked out once for texts of one length.
 
-use super::cursor::{Cursor, CursorText, CursorWriter, hex_text};
+use super::cursor::{Cursor, CursorText, CursorWriter, hex_digits, hex_text};
 use super::{LogStream, Position};
 
 /// Writes cursors of one generation of a task that differ in the place in one of its logs only.
@@ -80,16 +80,14 @@ impl CursorSeries {
     #[inline]
     pub fn write(&mut self, end: u64, number: u64, room: &mut [u8; Self::ROOM]) -> usize {
         let numbers = [end, number];
-        let digits = numbers.map(|number| 16 - (number | 1).leading_zeros() as usize / 4);
+        let digits = numbers.map(digits_of);
         if digits != self.digits {
             self.fit(digits);
         }
         let mut at = self.head.put(room, 0);
         let mut sum = self.sum_of_zeros;
         for ((number, digits), effects) in numbers.into_iter().zip(digits).zip(&self.effects) {
-            let (text, _) = hex_text(number);
-            room[at] = b'.';
-            room[at + 1..at + 17].copy_from_slice(&text);
+            put_hex(number, room, at);
             at += 1 + digits;
             let mut rest = number;
             for effect in &effects[..digits] {
@@ -98,10 +96,8 @@ impl CursorSeries {
             }
         }
         at = self.tail.put(room, at);
-        let (text, digits) = hex_text(u64::from(sum));
-        room[at] = b'.';
-        room[at + 1..at + 17].copy_from_slice(&text);
-        at + 1 + digits
+        put_hex(u64::from(sum), room, at);
+        at + 1 + digits_of(u64::from(sum))
     }
 
     /// Makes ready for numbers of so many digits.
@@ -121,18 +117,23 @@ impl CursorSeries {
         let head = self.writer.begin().len()
             + match self.stream {
                 LogStream::Main => 0,
-                LogStream::Stderr => CursorText::width(self.at.main.offset)
-                    + CursorText::width(self.at.main.lines),
+                LogStream::Stderr => {
+                    CursorText::width(self.at.main.offset) + CursorText::width(self.at.main.lines)
+                }
             };
         let tail = head + digits[0] + digits[1] + 2;
         self.head = Part::of(&text[..head]);
         self.tail = Part::of(&text[tail..behind]);
         self.digits = digits;
-        let behind_digits = [self.tail.length + digits[1] + 1, self.tail.length];
-        for (which, behind) in behind_digits.into_iter().enumerate() {
-            for (place, effect) in self.effects[which].iter_mut().enumerate() {
-                *effect = effects_of_digit(behind + place);
+        let mut effects = Effects::of_last_byte();
+        effects.follow(self.tail.length);
+        for (which, digits) in digits.into_iter().enumerate().rev() {
+            for of_digit in &mut self.effects[which][..digits] {
+                *of_digit = effects.0;
+                effects.follow(1);
             }
+            // The dot.
+            effects.follow(1);
         }
         let sum = u32::from_str_radix(&text_of(&text[behind + 1..]), 16).unwrap_or(0);
         let first = |which: usize| self.effects[which][digits[which] - 1][1];
@@ -140,25 +141,41 @@ impl CursorSeries {
     }
 }
 
+fn digits_of(number: u64) -> usize {
+    16 - (number | 1).leading_zeros() as usize / 4
+}
+
+/// A dot and a number in hex. Most are small, which takes half as long.
+#[inline]
+fn put_hex(number: u64, room: &mut [u8; CursorSeries::ROOM], at: usize) {
+    room[at] = b'.';
+    match u32::try_from(number) {
+        Ok(number) => {
+            let digits = hex_digits(number) << ((number | 1).leading_zeros() / 4 * 8);
+            room[at + 1..at + 9].copy_from_slice(&digits.to_be_bytes());
+        }
+        Err(_) => room[at + 1..at + 17].copy_from_slice(&hex_text(number).0),
+    }
+}
+
 fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What a digit adds to the checksum beside what `0` would add, if so many bytes follow.
-fn effects_of_digit(following: usize) -> [u32; 16] {
-    // What is added is linear, too: that of a byte is the sum of those of its bits.
-    let of_bit: [u32; 8] = std::array::from_fn(|bit| {
-        let mut sum = STEPS[1 << bit];
-        for _ in 0..following {
-            sum = sum >> 8 ^ STEPS[(sum & 0xff) as usize];
+/// What each digit adds to the checksum beside what `0` would add.
+struct Effects([u32; 16]);
+
+impl Effects {
+    fn of_last_byte() -> Self {
+        Self(b"0123456789abcdef".map(|digit| STEPS[usize::from(digit ^ b'0')]))
+    }
+
+    /// So many more bytes follow.
+    fn follow(&mut self, bytes: usize) {
+        for _ in 0..bytes {
+            self.0 = self.0.map(|sum| sum >> 8 ^ STEPS[(sum & 0xff) as usize]);
         }
-        sum
-    });
-    std::array::from_fn(|digit| {
-        let difference = b"0123456789abcdef"[digit] ^ b'0';
-        let bits = (0..8).filter(|bit| difference >> bit & 1 == 1);
-        bits.fold(0, |sum, bit| sum ^ of_bit[bit])
-    })
+    }
 }
 
 /// What one byte makes of a sum, as in every table-driven CRC-32.

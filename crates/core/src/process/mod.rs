@@ -34,7 +34,7 @@ pub use entry::{Arguments, prepare_process};
 pub(crate) use limit::may_have_descriptors;
 pub use limit::{allow_many_descriptors, enlarge_pipe};
 
-pub(crate) use alive::{identify, identify_child, is_alive};
+pub(crate) use alive::{identify, identify_child, identify_with_children, is_alive};
 pub(crate) use os::{
     POLL_TELLS_HANG_UP, PROMPT_TREE_EXIT, all_pids, become_subreaper, boot_id, children,
     close_descriptors_from, environment_values, exit_watch, parent_and_session,

@@ -14,7 +14,8 @@ use std::time::SystemTime;
 
 use super::timeline::Timeline;
 use super::{
-    Found, Lines, LogSource, LogStream, PlainLines, Position, Shown, Unfinished, View, open, total_lines,
+    Found, Lines, LogSource, LogStream, PlainLines, Position, Shown, Unfinished, View, open,
+    total_lines,
 };
 use crate::clock::Timestamp;
 use crate::error::Result;

@@ -53,7 +53,8 @@ pub(super) fn plain_prefix(block: &[u8]) -> &str {
     if text.is_ascii() {
         return text;
     }
-    let c1 = memchr::memchr_iter(0xc2, text.as_bytes()).find(|&at| has_c1(&text.as_bytes()[at..][..2]));
+    let c1 =
+        memchr::memchr_iter(0xc2, text.as_bytes()).find(|&at| has_c1(&text.as_bytes()[at..][..2]));
     &text[..c1.unwrap_or(text.len())]
 }
 

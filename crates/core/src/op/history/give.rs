@@ -124,7 +124,10 @@ impl History<'_> {
             return None;
         }
         let given = usize::try_from(self.lines_given).unwrap_or(usize::MAX);
-        let most = self.wanted.most.map_or(usize::MAX, |most| most.saturating_sub(given));
+        let most = self
+            .wanted
+            .most
+            .map_or(usize::MAX, |most| most.saturating_sub(given));
         let lines = self.logs.give_plain(next, most)?;
         let block = self.framer.lines(next.stream, lines, next.written_at);
         self.lines_given += block.count();
