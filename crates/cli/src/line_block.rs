@@ -9,6 +9,8 @@
 use background_tasks_core::event::LineBlock;
 use background_tasks_core::log::CursorSeries;
 
+use wide::u8x16;
+
 use crate::piece::Piece;
 
 /// The length of a step.
@@ -19,29 +21,26 @@ const BESIDE_TEXT: usize = 1024;
 /// A text that stands in each frame.
 #[derive(Debug)]
 struct Part {
-    /// In whole steps.
-    bytes: Vec<[u8; STEP]>,
+    bytes: [[u8; STEP]; 2],
     length: usize,
 }
 
 impl Part {
+    /// The longest holds an id, which has up to 64 characters.
     fn of(text: &str) -> Self {
-        let steps = text.as_bytes().chunks(STEP).map(|chunk| {
-            let mut step = [0; STEP];
-            step[..chunk.len()].copy_from_slice(chunk);
-            step
-        });
-        Self {
-            bytes: steps.collect(),
-            length: text.len(),
-        }
+        let mut bytes = [[0; STEP]; 2];
+        bytes.as_flattened_mut()[..text.len()].copy_from_slice(text.as_bytes());
+        let length = text.len();
+        Self { bytes, length }
     }
 
+    // The compiler, told to make small code, would call it.
+    #[inline(always)]
     fn put(&self, room: &mut [u8], at: usize) -> usize {
-        let mut place = at;
-        for step in &self.bytes {
-            room[place..place + STEP].copy_from_slice(step);
-            place += STEP;
+        let [first, second] = &self.bytes;
+        room[at..at + STEP].copy_from_slice(first);
+        if self.length > STEP {
+            room[at + STEP..at + 2 * STEP].copy_from_slice(second);
         }
         at + self.length
     }
@@ -123,6 +122,7 @@ impl Counter {
         Self { digits, length }
     }
 
+    #[inline(always)]
     fn put(&self, room: &mut [u8], at: usize) -> usize {
         let from = Self::MOST - self.length;
         room[at..at + Self::MOST].copy_from_slice(&self.digits[from..from + Self::MOST]);
@@ -157,39 +157,41 @@ fn put_text(text: &[u8], room: &mut [u8], mut at: usize) -> usize {
 
 /// What stands before the first character to be escaped; how long that is.
 fn put_plain(text: &[u8], room: &mut [u8]) -> usize {
-    let (words, rest) = text.as_chunks::<8>();
-    let (room_words, _) = room.as_chunks_mut::<8>();
-    let mut done = 0;
-    for (word, room) in words.iter().zip(room_words) {
-        *room = *word;
-        let found = escapes_in(u64::from_le_bytes(*word));
-        if found != 0 {
-            return done + found.trailing_zeros() as usize / 8;
+    let (chunks, rest) = text.as_chunks::<CHUNK>();
+    let (room_chunks, _) = room.as_chunks_mut::<CHUNK>();
+    for (at, (chunk, room)) in chunks.iter().zip(room_chunks).enumerate() {
+        *room = *chunk;
+        if let Some(found) = first_escape(chunk) {
+            return at * CHUNK + found;
         }
-        done += 8;
     }
-    for (byte, room) in rest.iter().zip(&mut room[done..]) {
-        if is_escaped(*byte) {
-            return done;
-        }
-        *room = *byte;
-        done += 1;
+    let done = text.len() - rest.len();
+    if let Some(last) = text.last_chunk::<CHUNK>() {
+        // Again what is in the last chunk but one: there is nothing to be escaped in there.
+        let at = text.len() - CHUNK;
+        room[at..at + CHUNK].copy_from_slice(last);
+        return first_escape(last).map_or(text.len(), |found| at + found);
     }
-    done
+    let plain = rest.iter().take_while(|&&byte| !is_escaped(byte)).count();
+    room[done..done + plain].copy_from_slice(&rest[..plain]);
+    done + plain
 }
 
 fn is_escaped(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// Sets the top bit of the first byte that is below 0x20, `"` or `\`; of those behind it, of some
-/// that are not as well.
-fn escapes_in(word: u64) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    // The borrow of a difference can only reach bytes behind one that is found.
-    let below = |word: u64, bound: u64| word.wrapping_sub(bound * EACH) & !word;
-    let equals = |byte: u8| below(word ^ (u64::from(byte) * EACH), 1);
-    (below(word, 0x20) | equals(b'"') | equals(b'\\')) & (0x80 * EACH)
+/// What is looked at at once.
+const CHUNK: usize = 16;
+
+/// Where the first character to be escaped is.
+#[inline(always)]
+fn first_escape(chunk: &[u8; CHUNK]) -> Option<usize> {
+    let bytes = u8x16::from(*chunk);
+    let is_control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+    let is_mark = bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'));
+    let found = (is_control | is_mark).to_bitmask();
+    (found != 0).then(|| found.trailing_zeros() as usize)
 }
 
 fn put_escape(byte: u8, room: &mut [u8]) -> usize {
@@ -276,13 +278,15 @@ mod tests {
     #[test]
     fn every_character_that_has_an_escape_is_found_anywhere() {
         for byte in 0..=0x7f_u8 {
-            for at in 0..20 {
-                let mut text = [b'x'; 20];
-                text[at] = byte;
-                let mut room = [0; 1024];
-                let length = put_text(&text, &mut room, 0);
-                let json = serde_json::to_string(std::str::from_utf8(&text).unwrap()).unwrap();
-                assert_eq!(&room[..length], &json.as_bytes()[1..json.len() - 1]);
+            for (length, at) in [0, 7, 15, 16, 17, 31, 32, 36].map(|at| (at + 1, at)) {
+                for length in [length, 37, 40] {
+                    let mut text = vec![b'x'; length];
+                    text[at] = byte;
+                    let mut room = [0; 1024];
+                    let length = put_text(&text, &mut room, 0);
+                    let json = serde_json::to_string(std::str::from_utf8(&text).unwrap()).unwrap();
+                    assert_eq!(&room[..length], &json.as_bytes()[1..json.len() - 1]);
+                }
             }
         }
     }
