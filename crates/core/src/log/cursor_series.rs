@@ -4,8 +4,8 @@
 //! is linear: what a digit adds to it depends on the digit and on how many bytes follow, not on the
 //! others. So what each digit would add is worked out once for texts of one length.
 
-use super::cursor::{Cursor, CursorText, CursorWriter, hex_digits, hex_text};
-use super::{LogStream, Position};
+use super::cursor_text::{hex_digits, hex_text};
+use super::{Cursor, CursorText, CursorWriter, LogStream, Position};
 
 /// Writes cursors of one generation of a task that differ in the place in one of its logs only.
 #[derive(Clone, Debug)]

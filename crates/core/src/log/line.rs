@@ -1,15 +1,17 @@
 //! A log line by line, from any place on, also while it grows and while its oldest bytes are freed.
 
+mod plain;
+
+pub(crate) use plain::PlainLines;
+
 use std::io;
 
 use super::block::{Blocks, CutFile, Step};
 use super::cursor::Position;
-use super::{LogSource, Place, Renderer, SMALL, Shown, View, find_newline, settled_length};
+use super::{LogSource, Place, Renderer, Shown, View, find_newline, settled_length};
 
 /// How much is read at once, and how much of one line is in memory at most.
 const BLOCK: usize = 128 << 10;
-/// How much is given at once: what fits the processor's nearest cache.
-const PLAIN: usize = 32 << 10;
 /// For a log that is read on a little at a time. A reader that rests keeps it: a page costs less
 /// than to map it anew for each line.
 const FIRST_BLOCK: usize = 4 << 10;
@@ -38,28 +40,6 @@ pub(crate) struct Found {
     pub ended: bool,
     /// Whether its beginning has been given before.
     pub continues: bool,
-}
-
-/// Lines of a log, one behind the other.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PlainLines<'a> {
-    /// Where the reader stood.
-    pub before: Position,
-    /// Each of them with its `\n`.
-    pub text: &'a str,
-    /// Where each of them ends in `text`.
-    pub ends: &'a [u32],
-}
-
-impl PlainLines<'_> {
-    /// Where the reader stands now.
-    pub(crate) fn behind(&self) -> Position {
-        Position {
-            offset: self.before.offset + self.text.len() as u64,
-            lines: self.before.lines + self.ends.len() as u64,
-            mid_line: false,
-        }
-    }
 }
 
 /// Reads a log on from a place. Memory is bounded, however long a line is.
@@ -197,34 +177,6 @@ impl Lines {
         }
         self.renderer.feed(line);
         self.renderer.finish(found.ended)
-    }
-
-    /// The lines that are in memory, end at or before `limit` and are shown just as they are stored:
-    /// at most `most` from the next one on. They are behind the reader then. `None` where they are
-    /// too few to be worth it.
-    pub(crate) fn give_plain(&mut self, limit: u64, most: usize) -> Option<PlainLines<'_>> {
-        const FEW: usize = 8;
-        let before = self.position;
-        let allowed = usize::try_from(limit.saturating_sub(before.offset)).unwrap_or(usize::MAX);
-        let within = allowed.min(self.to - self.from).min(PLAIN);
-        self.is_long |= within > SMALL;
-        if !self.is_long || self.fed > 0 || before.mid_line {
-            return None;
-        }
-        let block = &self.buffer[self.from..self.from + within];
-        let text = self.renderer.plain_lines(block, most, &mut self.ends);
-        if self.ends.len() < FEW {
-            return None;
-        }
-        self.from += text.len();
-        self.searched = 0;
-        let lines = PlainLines {
-            before,
-            text,
-            ends: &self.ends,
-        };
-        self.position = lines.behind();
-        Some(lines)
     }
 
     /// Forgets what has been read ahead, for a reader that will rest for a while.

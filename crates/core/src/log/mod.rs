@@ -8,6 +8,7 @@ mod control;
 mod count;
 mod cursor;
 mod cursor_series;
+mod cursor_text;
 mod cut;
 mod line;
 mod lines_file;
@@ -24,9 +25,9 @@ mod watch;
 
 pub(crate) use block::{LogSource, Place};
 pub(crate) use count::{lines_before, newlines, total_lines};
-pub use cursor::CursorText;
 pub(crate) use cursor::{Cursor, CursorWriter, Position};
 pub use cursor_series::CursorSeries;
+pub use cursor_text::CursorText;
 pub(crate) use cut::Cut;
 pub(crate) use line::{Found, Lines, PlainLines, Unfinished};
 pub(crate) use open::open;

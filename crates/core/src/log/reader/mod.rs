@@ -3,6 +3,7 @@
 //! Where standard error has a log of its own the two are put together by the timeline, so their
 //! order is right to within 100 ms; each of them is in order in any case.
 
+mod give;
 mod grep;
 mod span;
 
@@ -13,10 +14,7 @@ use std::io;
 use std::time::SystemTime;
 
 use super::timeline::Timeline;
-use super::{
-    Found, Lines, LogSource, LogStream, PlainLines, Position, Shown, Unfinished, View, open,
-    total_lines,
-};
+use super::{Found, Lines, LogSource, LogStream, Position, Unfinished, View, open, total_lines};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::request::StreamChoice;
@@ -264,29 +262,6 @@ impl LogReader {
             }
         }
         Ok(next)
-    }
-
-    /// The text of the line that was just found; it is behind the reader then.
-    pub(crate) fn give(&mut self, next: &Next) -> Shown<'_> {
-        self.logs[next.log].lines.give(&next.found)
-    }
-
-    /// The line that was just found and those behind it that have its time, if they are many and
-    /// shown as they are stored. They come before any line of another log with that time, and are
-    /// behind the reader then.
-    pub(crate) fn give_plain(&mut self, next: &Next, most: usize) -> Option<PlainLines<'_>> {
-        let same_time = self.timeline.same_time_to(next.stream, next.found.end);
-        if self.logs.iter().any(|log| log.lines.has_lost()) {
-            return None;
-        }
-        let log = &mut self.logs[next.log];
-        log.lines.give_plain(next.limit.min(same_time), most)
-    }
-
-    /// Bytes that were freed before they could be read, since this was last asked; and of which log.
-    pub(crate) fn take_lost(&mut self) -> Option<(LogStream, u64)> {
-        let lost = |log: &mut OpenLog| (log.stream, log.lines.take_lost());
-        self.logs.iter_mut().map(lost).find(|(_, bytes)| *bytes > 0)
     }
 
     /// Forgets what has been read ahead.
