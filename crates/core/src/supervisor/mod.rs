@@ -59,6 +59,8 @@ pub(crate) use confine::{Enforcement, check_limits, enforcements};
 pub(crate) use folder_watch::kernel_tells;
 pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
 pub(crate) use tree::{pids_below, pids_marked};
+#[cfg(fuzzing)]
+pub(crate) use {cgroup::fuzz as fuzz_cgroups, probe::read_status};
 
 use crate::task::RunToken;
 
