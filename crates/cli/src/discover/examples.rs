@@ -6,11 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::command::Command;
+
 /// Name a command.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExamplesShow {
     /// The command.
+    #[schemars(extend("examples" = [Command::Start.name()]))]
     name: String,
 }
 
