@@ -440,6 +440,9 @@ fn a_default_is_what_holds_when_nothing_is_said() {
     flat.remove("env");
     assert_eq!(record("c", json!({})), record("d", Value::Object(flat)));
 
+    for id in ["first", "a", "b", "c", "d"] {
+        cli.await_no_supervisor(id);
+    }
     let ask = |command: &str, base: Value, more: Map<String, Value>| {
         let request = with(base, Value::Object(more));
         let mut answer = cli.run(command).payload(request).ok();
