@@ -7,7 +7,7 @@ mod give;
 mod grep;
 mod span;
 
-pub(crate) use grep::Match;
+pub(crate) use grep::{LONGEST as LONGEST_SEARCHED, Match};
 
 use std::fs::File;
 use std::io;
