@@ -29,10 +29,28 @@ pub(crate) fn boot_id() -> io::Result<String> {
     Ok(text.trim_end().to_owned())
 }
 
+/// Lacking descriptors or memory we cannot look, which says nothing about what there is to see:
+/// who is not seen must not be taken for gone.
+fn cannot_look(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)
+    ) || error.kind() == io::ErrorKind::OutOfMemory
+}
+
+/// `None` where there is nothing (any more), or nothing that we may look at.
+fn if_there<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
+        Ok(seen) => Ok(Some(seen)),
+        Err(error) if cannot_look(&error) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
 /// What the process table says; `None` when there is no such process.
-pub(crate) fn stat(pid: i32) -> Option<ProcessStat> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(&text)
+pub(crate) fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
+    let text = if_there(fs::read(format!("/proc/{pid}/stat")))?;
+    Ok(text.and_then(|text| parse_stat(&text)))
 }
 
 /// The command name may hold spaces and parentheses, so fields are counted from the last `)`.
@@ -56,29 +74,35 @@ fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
 
 /// Parent and session of a process; `None` when there is no such process.
 pub(crate) fn parent_and_session(pid: i32) -> Option<(i32, i32)> {
-    stat(pid).map(|stat| (stat.parent, stat.session))
+    let stat = stat(pid).ok().flatten()?;
+    Some((stat.parent, stat.session))
 }
 
 /// The children of a process, zombies included. Each thread has a list of its own.
-pub(crate) fn children(pid: i32) -> Vec<i32> {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return Vec::new();
-    };
+pub(crate) fn children(pid: i32) -> io::Result<Vec<i32>> {
     let mut found = Vec::new();
+    let Some(threads) = if_there(fs::read_dir(format!("/proc/{pid}/task")))? else {
+        return Ok(found);
+    };
     for thread in threads.flatten() {
-        match fs::read_to_string(thread.path().join("children")) {
-            Ok(list) => found.extend(list.split_ascii_whitespace().filter_map(as_pid)),
+        match if_there(fs::read_to_string(thread.path().join("children")))? {
+            Some(list) => found.extend(list.split_ascii_whitespace().filter_map(as_pid)),
             // A thread that has just ended; without CONFIG_PROC_CHILDREN no thread has a list.
-            Err(_) if kernel_lists_children() => {}
-            Err(_) => return children_by_scan(pid),
+            None if kernel_lists_children() => {}
+            None => return children_by_scan(pid),
         }
     }
-    found
+    Ok(found)
 }
 
-fn children_by_scan(parent: i32) -> Vec<i32> {
-    let is_child = |&pid: &i32| stat(pid).is_some_and(|stat| stat.parent == parent);
-    all_pids().into_iter().filter(is_child).collect()
+fn children_by_scan(parent: i32) -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for pid in all_pids()? {
+        if stat(pid)?.is_some_and(|stat| stat.parent == parent) {
+            found.push(pid);
+        }
+    }
+    Ok(found)
 }
 
 fn as_pid(text: &str) -> Option<i32> {
@@ -86,25 +110,26 @@ fn as_pid(text: &str) -> Option<i32> {
 }
 
 /// Every process on the system.
-pub(crate) fn all_pids() -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
+pub(crate) fn all_pids() -> io::Result<Vec<i32>> {
     let pid_of = |entry: fs::DirEntry| entry.file_name().to_str().and_then(as_pid);
-    entries.flatten().filter_map(pid_of).collect()
+    let entries = fs::read_dir("/proc")?;
+    Ok(entries.flatten().filter_map(pid_of).collect())
 }
 
 /// The values that these variables had when the process was executed. Another user's environment
 /// cannot be read.
-pub(crate) fn environment_values<const N: usize>(pid: i32, names: [&str; N]) -> Values<N> {
-    let all = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    names.map(|name| {
+pub(crate) fn environment_values<const N: usize>(
+    pid: i32,
+    names: [&str; N],
+) -> io::Result<Values<N>> {
+    let all = if_there(fs::read(format!("/proc/{pid}/environ")))?.unwrap_or_default();
+    Ok(names.map(|name| {
         let value = |one: &[u8]| {
             let rest = one.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
             Some(OsStringExt::from_vec(rest.to_vec()))
         };
         all.split(|&byte| byte == 0).find_map(value)
-    })
+    }))
 }
 
 /// Whether the process executes our very program with `first_argument`. The kernel tells which
@@ -248,8 +273,8 @@ mod tests {
         .join()
         .unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        assert!(children(me).contains(&pid));
-        assert!(children_by_scan(me).contains(&pid));
+        assert!(children(me).unwrap().contains(&pid));
+        assert!(children_by_scan(me).unwrap().contains(&pid));
         drop(stop);
         let mut child = child;
         child.wait().unwrap();

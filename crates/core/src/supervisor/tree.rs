@@ -91,6 +91,10 @@ impl Tree {
 
     /// The pids of the processes, ended ones that nobody has reaped included.
     pub(crate) fn pids(&self) -> Vec<i32> {
+        self.walk().found
+    }
+
+    fn walk(&self) -> Walk {
         let mut walk = Walk::default();
         if let Some(probe) = self.probe {
             walk.pass_over(probe);
@@ -107,7 +111,7 @@ impl Tree {
                 leaf,
             } => {
                 let mut known = known.borrow_mut();
-                known.retain(process::is_alive);
+                known.retain(process::may_be_alive);
                 for root in known.iter() {
                     walk.add(root.pid);
                     if !process::PROMPT_TREE_EXIT {
@@ -116,8 +120,9 @@ impl Tree {
                         walk.add_session(root.pid);
                     }
                 }
-                for pid in process::all_pids() {
-                    if pid != own_pid() && process::environment_holds(pid, variable) {
+                let marked = process::all_with_environment(variable);
+                for pid in walk.seen_all(marked) {
+                    if pid != own_pid() {
                         walk.add(pid);
                     }
                 }
@@ -127,15 +132,13 @@ impl Tree {
                 known.extend(walk.found.iter().filter_map(|&pid| process::identify(pid)));
             }
         }
-        walk.found
+        walk
     }
 
-    /// Whether nothing of it is alive.
+    /// Whether nothing of it is alive. Who cannot look does not know that.
     pub(crate) fn is_gone(&self) -> bool {
-        !self
-            .pids()
-            .into_iter()
-            .any(|pid| process::identify(pid).is_some())
+        let walk = self.walk();
+        !walk.is_blind && walk.found.into_iter().all(process::has_ended)
     }
 
     /// Sends signals to every process, once each, also to those that appear meanwhile.
@@ -157,15 +160,36 @@ impl Tree {
 
     /// One sweep of SIGKILL.
     pub(crate) fn kill(&self) {
-        const KILL: &[SignalNumber] = &[SignalNumber::KILL];
         for pid in self.pids() {
-            // Between listing and killing the process may have ended and its pid may be
-            // somebody else's: the pid is pinned first, and must still be in the tree then.
-            if !self.is_foreign() && process::PROMPT_TREE_EXIT {
-                process::send_while(pid, KILL, || descends_from_us(pid));
-            } else if let Some(process) = process::identify(pid) {
-                process::send(&process, KILL);
+            self.send(pid, SignalNumber::KILL);
+        }
+    }
+
+    /// Has everything stand still, as far as it can be caught up with. Slower than killing at once,
+    /// but what keeps up its number by forking (at the limit of its user's processes, say) gets no
+    /// room for the next child as long as the others stand there.
+    pub(crate) fn freeze(&self) {
+        let mut told = BTreeSet::new();
+        for _ in 0..8 {
+            let before = told.len();
+            for pid in self.pids() {
+                if told.insert(pid) {
+                    self.send(pid, SignalNumber::STOP);
+                }
             }
+            if told.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Between listing and signalling a process may have ended and its pid may be somebody else's:
+    /// the pid is pinned first, and must still be in the tree then.
+    fn send(&self, pid: i32, signal: SignalNumber) {
+        if !self.is_foreign() && process::PROMPT_TREE_EXIT {
+            process::send_while(pid, &[signal], || descends_from_us(pid));
+        } else if let Some(process) = process::identify(pid) {
+            process::send(&process, &[signal]);
         }
     }
 }
