@@ -193,6 +193,7 @@ impl Cli {
     /// A call with these very arguments.
     pub fn arguments<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Call {
         Call {
+            program: PROGRAM.into(),
             words: words.into_iter().map(OsString::from).collect(),
             payload: None,
             stdin: None,
@@ -204,6 +205,15 @@ impl Cli {
             workdir: self.folder.path().to_owned(),
             before_exec: None,
         }
+    }
+
+    /// Runs a shell script with arguments, to whose output a call's promises apply.
+    pub fn shell(&self, script: &str, arguments: &[&str]) -> Outcome {
+        let call = Call {
+            program: "sh".into(),
+            ..self.arguments(["-c", script, "sh"])
+        };
+        call.flags(arguments.iter().copied()).output()
     }
 
     /// Starts a task and returns it.
@@ -399,6 +409,7 @@ type BeforeExec = fn() -> std::io::Result<()>;
 /// One call of the program.
 #[must_use]
 pub struct Call {
+    program: OsString,
     words: Vec<OsString>,
     payload: Option<OsString>,
     stdin: Option<Vec<u8>>,
@@ -460,10 +471,11 @@ impl Call {
 
     fn command(&self) -> Command {
         let mut command = match &self.prelude {
-            None => Command::new(PROGRAM),
+            None => Command::new(&self.program),
             Some(prelude) => {
                 let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("{prelude}\nexec \"$0\" \"$@\""), PROGRAM]);
+                shell.args(["-c", &format!("{prelude}\nexec \"$0\" \"$@\"")]);
+                shell.arg(&self.program);
                 shell
             }
         };
