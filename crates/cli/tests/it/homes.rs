@@ -61,14 +61,14 @@ fn every_task_of_an_older_version_is_shown_with_its_log_and_its_events() {
             assert_is(task, &now);
             assert_is(&cli.task(&id), &now);
             assert_is(&cli.wait(&id), &now);
-            // With "stderr": "separate" each line says which it is of.
             let stdout = json!({ "id": id, "stream": "stdout" });
-            let logs = cli.run("logs").payload(stdout).ok();
+            let inline = ["--output", "inline"];
+            let logs = cli.run("logs").payload(stdout).flags(inline).ok();
             let raw = cli.log(&id);
             let last = raw.lines().last().unwrap_or_default();
             let shown = logs["lines"].as_array().unwrap().last();
             assert_eq!(
-                shown.map_or("", |line| line["line"].as_str().or(line.as_str()).unwrap()),
+                shown.map_or("", |line| line.as_str().unwrap()),
                 last,
                 "{id}"
             );
@@ -88,7 +88,11 @@ fn every_task_of_an_older_version_is_shown_with_its_log_and_its_events() {
         );
         assert_eq!(cli.task("exited")["env"], json!({ "NAME": "***" }));
         assert_eq!(cli.list(json!({ "tags": ["x", "y"] })), ["exited"]);
-        let cut = cli.run("logs").text("Capped").ok();
+        let cut = cli
+            .run("logs")
+            .text("Capped")
+            .flags(["--output", "inline"])
+            .ok();
         assert!(cut["truncated_bytes"].as_u64() > Some(0), "{cut}");
         assert_eq!(cut["total_lines"], 4000);
     }
