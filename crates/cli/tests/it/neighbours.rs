@@ -163,7 +163,6 @@ fn live_with(planted: Planted) {
         .map(|number| NAMES[number].replace("ID", &id(number)))
         .collect();
     for (number, name) in names.iter().enumerate() {
-        // A lock file must stay what it is: only what others put there before is of interest.
         planted.put(&cli.task_file(&id(number), "").join(name), &victim);
     }
     let mut started = Vec::new();
@@ -182,7 +181,7 @@ fn live_with(planted: Planted) {
         );
         started.push(result["ok"] == true);
     }
-    for number in 0..NAMES.len() {
+    for (number, name) in names.iter().enumerate() {
         for verb in ["logs", "send", "restart"] {
             let payload = match verb {
                 "send" => json!({ "id": id(number), "text": "secret" }),
@@ -197,8 +196,7 @@ fn live_with(planted: Planted) {
             let code = outcome.status.code();
             assert!(
                 matches!(code, Some(0 | 1)),
-                "{planted:?} {}: {outcome:?}",
-                names[number]
+                "{planted:?} {name}: {outcome:?}"
             );
         }
     }

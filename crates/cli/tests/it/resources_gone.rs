@@ -258,7 +258,7 @@ fn with_few_descriptors_no_task_is_told_or_treated_as_gone() {
     // What changes them succeeds as a whole or not at all.
     let restart = || cli.run("restart").text("watched");
     with_ever_more_descriptors(restart, || {
-        assert_eq!(cli.task("watched")["status"], "running")
+        assert_eq!(cli.task("watched")["status"], "running");
     });
     for id in ["watched", "lost", "left"] {
         let stop = || cli.run("stop").text(id);
