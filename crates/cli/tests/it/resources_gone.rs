@@ -233,8 +233,8 @@ fn with_few_descriptors_no_task_is_told_or_treated_as_gone() {
     let leftovers = json!({ "leftovers": "wait" });
     cli.start(with(work("left", ["daemon", "exit", "3"]), leftovers));
     eventually(
-        || cli.record("left").to_string().contains("main_exit"),
-        "the end is noted",
+        || cli.task("left")["pid"].is_null(),
+        "its main process has ended",
     );
     cli.lose_supervisor("lost");
     cli.lose_supervisor("left");
