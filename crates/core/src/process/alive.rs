@@ -23,6 +23,12 @@ pub(crate) fn has_ended(pid: i32) -> bool {
     look(pid).is_ok_and(|found| found.is_none())
 }
 
+/// Parent and session of a process; `None` when there is no such process, or we cannot look.
+pub(crate) fn parent_and_session(pid: i32) -> Option<(i32, i32)> {
+    let stat = os::stat(pid).ok().flatten()?;
+    Some((stat.parent, stat.session))
+}
+
 /// A child of ours. It may have ended already; its pid is not used again before we have reaped it.
 pub(crate) fn identify_child(pid: i32) -> ProcessIdentity {
     let stat = os::stat(pid).ok().flatten();

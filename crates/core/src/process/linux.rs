@@ -72,12 +72,6 @@ fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
     })
 }
 
-/// Parent and session of a process; `None` when there is no such process.
-pub(crate) fn parent_and_session(pid: i32) -> Option<(i32, i32)> {
-    let stat = stat(pid).ok().flatten()?;
-    Some((stat.parent, stat.session))
-}
-
 /// The children of a process, zombies included. Each thread has a list of its own.
 pub(crate) fn children(pid: i32) -> io::Result<Vec<i32>> {
     let mut found = Vec::new();

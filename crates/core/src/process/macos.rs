@@ -89,24 +89,20 @@ unsafe fn proc_pidinfo<T>(pid: i32, flavor: c_int, argument: u64) -> Result<T, E
 
 /// What the process table says; `None` when there is no such process.
 pub(crate) fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
-    Ok(look_at(pid))
-}
-
-fn look_at(pid: i32) -> Option<ProcessStat> {
     // SAFETY: this flavor fills a `proc_bsdinfo` (the 1: also for zombies).
     let told = unsafe { proc_pidinfo::<libc::proc_bsdinfo>(pid, libc::PROC_PIDTBSDINFO, 1) };
     let info = match told {
         Ok(info) => info,
         // Another user's: a set-user-ID program, mostly.
-        Err(Errno::EPERM | Errno::EACCES) => return stat_of_any_user(pid),
-        Err(_) => return None,
+        Err(Errno::EPERM | Errno::EACCES) => return Ok(stat_of_any_user(pid)),
+        Err(_) => return Ok(None),
     };
-    Some(ProcessStat {
+    Ok(Some(ProcessStat {
         parent: info.pbi_ppid.cast_signed(),
         session: session_of(pid),
         start_time: info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec,
         zombie: info.pbi_status == libc::SZOMB,
-    })
+    }))
 }
 
 /// The same from where ps(1) has it: slower, but not kept from anybody.
@@ -133,11 +129,6 @@ fn stat_of_any_user(pid: i32) -> Option<ProcessStat> {
 fn session_of(pid: i32) -> i32 {
     // SAFETY: takes an integer.
     unsafe { libc::getsid(pid) }.max(0)
-}
-
-/// Parent and session of a process; `None` when there is no such process.
-pub(crate) fn parent_and_session(pid: i32) -> Option<(i32, i32)> {
-    look_at(pid).map(|stat| (stat.parent, stat.session))
 }
 
 /// The children of a process, zombies included.

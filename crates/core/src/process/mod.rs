@@ -34,11 +34,13 @@ pub use entry::{Arguments, prepare_process};
 pub(crate) use limit::require_descriptors;
 pub use limit::{allow_many_descriptors, enlarge_pipe};
 
-pub(crate) use alive::{has_ended, identify, identify_child, is_alive, may_be_alive};
+pub(crate) use alive::{
+    has_ended, identify, identify_child, is_alive, may_be_alive, parent_and_session,
+};
 pub(crate) use os::{
     POLL_TELLS_HANG_UP, PROMPT_TREE_EXIT, all_pids, become_subreaper, boot_id, children,
-    close_descriptors_from, environment_values, exit_watch, parent_and_session,
-    runs_our_program_as, set_title, working_directory,
+    close_descriptors_from, environment_values, exit_watch, runs_our_program_as, set_title,
+    working_directory,
 };
 pub(crate) use reap::{Reaped, reap, reap_child, reap_waiting};
 pub(crate) use signal::{die_with_parent, kill_group, send, send_while};
