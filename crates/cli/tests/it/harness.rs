@@ -341,9 +341,10 @@ impl Cli {
     pub fn commands(&self) -> Vec<i32> {
         let mut all = self.processes();
         all.retain(|&pid| {
-            processes::arguments(pid)
-                .get(1)
-                .is_none_or(|one| one != "__supervise")
+            let arguments = processes::arguments(pid);
+            let supervises = arguments.get(1).is_some_and(|one| one == "__supervise");
+            // Who has ended since it was listed has no arguments any more.
+            !supervises && processes::is_alive(pid)
         });
         all
     }
