@@ -5,6 +5,7 @@
 //! - `assets`: shell completions and man pages; with `--check`, whether they are up to date;
 //! - `ci`: everything that a change must pass;
 //! - `npm`: the packages of the npm registry, built, packed and tried out;
+//! - `fuzz`: hostile input for everything that is read, briefly or for as long as it is told;
 //! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
 
 // Talking to the person at the terminal is what this program is for.
@@ -20,6 +21,7 @@ mod bench;
 mod ci;
 mod command;
 mod forbid;
+mod fuzz;
 mod npm;
 mod schemas;
 mod static_build;
@@ -34,6 +36,7 @@ const USAGE: &str = "usage: cargo xtask build
        cargo xtask assets [--check]
        cargo xtask ci
        cargo xtask npm [--check | --binaries FOLDER]
+       cargo xtask fuzz [--target NAME] [--seconds N]
        cargo xtask bench [--quick] [--only NAME]";
 
 fn main() -> ExitCode {
@@ -63,6 +66,7 @@ fn chore(arguments: &[String]) -> Result {
         }
         ["ci"] => ci::run(&Workspace::find()?),
         ["npm", options @ ..] => npm::run(&Workspace::find()?, options),
+        ["fuzz", options @ ..] => fuzz::run(&Workspace::find()?, options),
         ["bench", options @ ..] => bench::run(&Workspace::find()?, options),
         ["--help" | "-h" | "help"] => {
             println!("{USAGE}");

@@ -72,6 +72,12 @@ fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
     })
 }
 
+/// See [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(super) fn fuzz(input: &[u8]) {
+    parse_stat(input);
+}
+
 /// The children of a process, zombies included. Each thread has a list of its own.
 pub(crate) fn children(pid: i32) -> io::Result<Vec<i32>> {
     let mut found = Vec::new();
