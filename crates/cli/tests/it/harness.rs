@@ -193,6 +193,7 @@ impl Cli {
     /// A call with these very arguments.
     pub fn arguments<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Call {
         Call {
+            program: PROGRAM.into(),
             words: words.into_iter().map(OsString::from).collect(),
             payload: None,
             stdin: None,
@@ -204,6 +205,15 @@ impl Cli {
             workdir: self.folder.path().to_owned(),
             before_exec: None,
         }
+    }
+
+    /// Runs a shell script with arguments, to whose output a call's promises apply.
+    pub fn shell(&self, script: &str, arguments: &[&str]) -> Outcome {
+        let call = Call {
+            program: "sh".into(),
+            ..self.arguments(["-c", script, "sh"])
+        };
+        call.flags(arguments.iter().copied()).output()
     }
 
     /// Starts a task and returns it.
@@ -331,9 +341,10 @@ impl Cli {
     pub fn commands(&self) -> Vec<i32> {
         let mut all = self.processes();
         all.retain(|&pid| {
-            processes::arguments(pid)
-                .get(1)
-                .is_none_or(|one| one != "__supervise")
+            let arguments = processes::arguments(pid);
+            let supervises = arguments.get(1).is_some_and(|one| one == "__supervise");
+            // Who has ended since it was listed has no arguments any more.
+            !supervises && processes::is_alive(pid)
         });
         all
     }
@@ -399,6 +410,7 @@ type BeforeExec = fn() -> std::io::Result<()>;
 /// One call of the program.
 #[must_use]
 pub struct Call {
+    program: OsString,
     words: Vec<OsString>,
     payload: Option<OsString>,
     stdin: Option<Vec<u8>>,
@@ -460,10 +472,11 @@ impl Call {
 
     fn command(&self) -> Command {
         let mut command = match &self.prelude {
-            None => Command::new(PROGRAM),
+            None => Command::new(&self.program),
             Some(prelude) => {
                 let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("{prelude}\nexec \"$0\" \"$@\""), PROGRAM]);
+                shell.args(["-c", &format!("{prelude}\nexec \"$0\" \"$@\"")]);
+                shell.arg(&self.program);
                 shell
             }
         };

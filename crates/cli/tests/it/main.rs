@@ -30,6 +30,8 @@ mod damage;
 mod detach;
 // Capabilities, doctor, schemas, examples, help, usage errors.
 mod discovery;
+// Clocks that jump.
+mod clocks;
 // What happened, in order, stored and followed.
 mod events;
 // Streams about several tasks.
@@ -40,6 +42,10 @@ mod growth;
 mod health;
 // Good and bad places for the tasks, and who may read them.
 mod home;
+// Homes as released versions have left them.
+mod homes;
+// Trees that do not want to end.
+mod hostile_trees;
 // What a command reads, and what is sent to it.
 mod input;
 // What is run once when a task has ended.
@@ -60,6 +66,8 @@ mod payload;
 mod payload_schemas;
 // Tasks that have ended go by age, number and size.
 mod prune;
+// Other users, other namespaces, other versions, and what somebody has planted.
+mod neighbours;
 // Lines in which tasks wait for a place.
 mod queue;
 // Many callers at the same time.
@@ -72,6 +80,10 @@ mod resume;
 mod recover;
 // What the processes of a task use.
 mod resources;
+// No space, no inodes, no descriptors, no processes, no right to write.
+mod resources_gone;
+// A place of its own for what a test mounts.
+mod mounts;
 // All of an ended task is taken away, or nothing.
 mod remove;
 // The next run of the same task.

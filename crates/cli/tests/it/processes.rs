@@ -31,6 +31,11 @@ pub fn stands_still(pid: i32) -> bool {
     state(pid) == Some('T')
 }
 
+/// Whether a process sleeps in the kernel and hears no signal, but SIGKILL perhaps.
+pub fn sleeps_uninterruptibly(pid: i32) -> bool {
+    state(pid) == Some('D')
+}
+
 fn state(pid: i32) -> Option<char> {
     stat_field(pid, 3)?.chars().next()
 }

@@ -51,18 +51,8 @@ impl Error {
     pub fn retryable(&self) -> bool {
         match self {
             Self::TaskWaitTimedOut { .. } => true,
-            Self::SpawnFailed { errno, .. } => {
-                matches!(
-                    errno,
-                    Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE
-                )
-            }
-            Self::Store { errno, .. } => {
-                matches!(
-                    errno,
-                    Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOSPC | Errno::EAGAIN)
-                )
-            }
+            Self::SpawnFailed { errno, .. } => is_shortage(*errno),
+            Self::Store { errno, .. } => errno.is_some_and(is_shortage),
             _ => false,
         }
     }
@@ -128,6 +118,19 @@ impl Error {
     }
 }
 
+/// Whether something has run out that others may give back.
+fn is_shortage(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::EAGAIN
+            | Errno::EDQUOT
+            | Errno::EMFILE
+            | Errno::ENFILE
+            | Errno::ENOMEM
+            | Errno::ENOSPC
+    )
+}
+
 fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
@@ -155,8 +158,12 @@ fn spawn_hint(step: SpawnStep, errno: Errno) -> &'static str {
         (SpawnStep::Exec, Errno::E2BIG) => {
             "Pass less in args and env; a file is the place for large input."
         }
+        (_, Errno::EFBIG) => "Raise the limit of how large files may be (ulimit -f).",
         (SpawnStep::Log | SpawnStep::Record, _) => {
             "Free space, or mend the folder with the logs; doctor checks it."
+        }
+        (SpawnStep::Supervisor, Errno::ENOSPC | Errno::EDQUOT) => {
+            "Free space (or inodes) where the home is; doctor checks it."
         }
         (SpawnStep::Supervisor, Errno::EMFILE | Errno::ENFILE) => {
             "Raise the limit of open files (ulimit -n): a supervisor needs 48."

@@ -121,7 +121,7 @@ pub(super) fn claim(
             }
             drop(task);
             end_processes(client, home, id, |own| own, deadline)?;
-        } else if task.needs_supervisor() {
+        } else if task.needs_supervisor()? {
             let stop = task.observed.record()?.spec.stop;
             task.adopt_and_stop(client, stop, deadline)?;
         } else if task.supervisor()?.is_some() {

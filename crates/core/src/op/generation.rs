@@ -189,7 +189,7 @@ impl New<'_> {
         );
         if no_supervisor
             && await_unsupervised(self.home, self.id, self.dir, self.deadline).is_ok()
-            && first_marked(&record.facts.run_token).is_none()
+            && first_marked(&record.facts.run_token).is_ok_and(|found| found.is_none())
         {
             self.undo(record, previous);
         }

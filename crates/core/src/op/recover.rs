@@ -163,7 +163,7 @@ fn recover_one(
         return Ok(None);
     } else if was_interrupted(record) && !was_stopped(&task, record) {
         Recovery::Restarted
-    } else if task.needs_supervisor() {
+    } else if task.needs_supervisor()? {
         Recovery::Settled
     } else {
         return Ok(None);

@@ -104,7 +104,7 @@ fn remove_one(client: &Client, id: &TaskId, deadline: Deadline) -> Result<Remove
             });
         }
         task.refuse_if_blind()?;
-        if task.needs_supervisor() {
+        if task.needs_supervisor()? {
             let stop = task.observed.record()?.spec.stop;
             task.adopt_and_stop(client, stop, deadline)?;
         } else if supervisor.is_some() {
@@ -138,7 +138,7 @@ pub(super) fn remove_if_idle(
     };
     let is_idle = task.observed.status().is_terminal()
         && task.supervisor()?.is_none()
-        && !task.needs_supervisor();
+        && !task.needs_supervisor()?;
     if !is_idle {
         return Ok(None);
     }

@@ -5,8 +5,15 @@ use crate::store::{Condition, Observed};
 use crate::supervisor::{pids_below, pids_marked};
 use crate::task::Resources;
 
-/// The processes of a task; `None` as for [`resources`].
+/// The living processes of a task; `None` as for [`resources`].
 pub(super) fn pids_of(observed: &Observed) -> Option<Vec<i32>> {
+    let mut pids = all_pids_of(observed)?;
+    // What nobody has reaped yet: its parent may be the one that does not end.
+    pids.retain(|&pid| !process::has_ended(pid));
+    Some(pids)
+}
+
+fn all_pids_of(observed: &Observed) -> Option<Vec<i32>> {
     let facts = &observed.record().ok()?.facts;
     let main = facts.state.main().copied();
     match observed.condition {

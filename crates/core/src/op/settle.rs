@@ -138,25 +138,42 @@ impl<'a> Settled<'a> {
     }
 
     /// Whether processes of the task are alive that nobody looks after.
-    pub(super) fn has_strays(&self) -> bool {
-        let marked = |record: &TaskRecord| {
-            let facts = &record.facts;
-            // Nothing outlives a reboot; to look for it would take long for many tasks.
-            !facts.cleared
-                && process::boot_id().is_ok_and(|boot| boot == facts.boot_id)
-                && first_of_run(&self.dir, record).is_some()
-        };
+    ///
+    /// # Errors
+    /// [`Error::Store`] when we lack what it takes to look.
+    pub(super) fn has_strays(&self) -> Result<bool> {
         match self.observed.condition {
-            Condition::Unsupervised => true,
-            Condition::Lost | Condition::Ended => self.observed.record().is_ok_and(marked),
-            _ => false,
+            Condition::Unsupervised => Ok(true),
+            Condition::Lost | Condition::Ended => match self.observed.record() {
+                Ok(record) => self.has_marked(record),
+                Err(_) => Ok(false),
+            },
+            _ => Ok(false),
         }
+    }
+
+    fn has_marked(&self, record: &TaskRecord) -> Result<bool> {
+        let facts = &record.facts;
+        // Nothing outlives a reboot; to look for it would take long for many tasks.
+        if facts.cleared || process::boot_id().is_ok_and(|boot| boot != facts.boot_id) {
+            return Ok(false);
+        }
+        let first = first_of_run(&self.dir, record).map_err(|error| self.cannot_look(error))?;
+        Ok(first.is_some())
+    }
+
+    fn cannot_look(&self, error: std::io::Error) -> Error {
+        let name = format!("{TASKS}/{}", self.id);
+        self.home.error("look for the processes of", &name, error)
     }
 
     /// Whether a supervisor has to see to something that the last one did not come to: processes
     /// that nobody looks after, or a hook that has not been run.
-    pub(super) fn needs_supervisor(&self) -> bool {
-        self.has_strays() || self.owes_hook()
+    ///
+    /// # Errors
+    /// As [`Settled::has_strays`].
+    pub(super) fn needs_supervisor(&self) -> Result<bool> {
+        Ok(self.has_strays()? || self.owes_hook())
     }
 
     fn owes_hook(&self) -> bool {
@@ -174,10 +191,8 @@ impl<'a> Settled<'a> {
             return Ok(());
         }
         let variable = format!("{ID_VARIABLE}={}", self.id);
-        let pids: Vec<i32> = process::all_pids()
-            .into_iter()
-            .filter(|&pid| process::environment_holds(pid, &variable))
-            .collect();
+        let pids =
+            process::all_with_environment(&variable).map_err(|error| self.cannot_look(error))?;
         if pids.is_empty() {
             return Ok(());
         }

@@ -131,7 +131,7 @@ pub(super) fn end_processes(
             drop(lock);
             // If it is killed before it is done, the next round sees what it left.
             await_end_of(home, id, &dir, pid, deadline)?;
-        } else if task.needs_supervisor() {
+        } else if task.needs_supervisor()? {
             task.adopt_and_stop(client, stop, deadline)?;
         } else {
             if let Some(record) = record.filter(|record| was_interrupted(record)) {

@@ -1,18 +1,25 @@
 //! The one answer to "is it alive?". A pid alone never is: pids are used again, and a zombie
 //! still has one.
 
+use std::io;
+
 use super::{ProcessStat, os};
 use crate::task::ProcessIdentity;
 
-/// The living process that has this pid now; `None` when there is none or only a zombie.
+/// The living process that has this pid now; `None` when there is none or only a zombie, and when
+/// we cannot look: whoever signals has to be certain.
 pub(crate) fn identify(pid: i32) -> Option<ProcessIdentity> {
-    living(pid, os::stat(pid)?)
+    look(pid).ok().flatten()
 }
 
-/// The same, and the children of whatever has this pid.
-pub(crate) fn identify_with_children(pid: i32) -> (Option<ProcessIdentity>, Vec<i32>) {
-    let (stat, children) = os::stat_and_children(pid);
-    (stat.and_then(|stat| living(pid, stat)), children)
+fn look(pid: i32) -> io::Result<Option<ProcessIdentity>> {
+    Ok(os::stat(pid)?.and_then(|stat| living(pid, stat)))
+}
+
+/// The living process that has this pid now, and the children of whatever has it.
+pub(crate) fn identify_with_children(pid: i32) -> io::Result<(Option<ProcessIdentity>, Vec<i32>)> {
+    let (stat, children) = os::stat_and_children(pid)?;
+    Ok((stat.and_then(|stat| living(pid, stat)), children))
 }
 
 fn living(pid: i32, stat: ProcessStat) -> Option<ProcessIdentity> {
@@ -22,15 +29,33 @@ fn living(pid: i32, stat: ProcessStat) -> Option<ProcessIdentity> {
     })
 }
 
+/// Whether no process has this pid, or only a zombie, for certain.
+pub(crate) fn has_ended(pid: i32) -> bool {
+    look(pid).is_ok_and(|found| found.is_none())
+}
+
+/// Parent and session of a process; `None` when there is no such process, or we cannot look.
+pub(crate) fn parent_and_session(pid: i32) -> Option<(i32, i32)> {
+    let stat = os::stat(pid).ok().flatten()?;
+    Some((stat.parent, stat.session))
+}
+
 /// A child of ours. It may have ended already; its pid is not used again before we have reaped it.
 pub(crate) fn identify_child(pid: i32) -> ProcessIdentity {
-    let start_time = os::stat(pid).map_or(0, |stat| stat.start_time);
+    let stat = os::stat(pid).ok().flatten();
+    let start_time = stat.map_or(0, |stat| stat.start_time);
     ProcessIdentity { pid, start_time }
 }
 
-/// Whether exactly this process is alive.
+/// Whether exactly this process is alive, for certain.
 pub(crate) fn is_alive(process: &ProcessIdentity) -> bool {
     identify(process.pid) == Some(*process)
+}
+
+/// Whether exactly this process may be alive: nobody is gone because we could not look (without
+/// descriptors, say).
+pub(crate) fn may_be_alive(process: &ProcessIdentity) -> bool {
+    look(process.pid).map_or(true, |found| found == Some(*process))
 }
 
 #[cfg(test)]
@@ -65,7 +90,7 @@ mod tests {
         drop(child.stdin.take());
         // Its end of the pipe closes when it exits; from then on it is a zombie until waited for.
         std::io::copy(&mut child.stdout.take().unwrap(), &mut std::io::sink()).unwrap();
-        while os::stat(pid).is_some_and(|stat| !stat.zombie) {
+        while os::stat(pid).unwrap().is_some_and(|stat| !stat.zombie) {
             std::thread::yield_now();
         }
         assert!(!is_alive(&identity));

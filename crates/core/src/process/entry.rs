@@ -50,8 +50,9 @@ impl<'a> Arguments<'a> {
 /// What Rust's start-up code does that is needed here as well.
 ///
 /// A descriptor 0, 1 or 2 that the caller has closed would be given to the next file that is
-/// opened, and what is printed would end up in that file. And a write to a pipe without a reader is
-/// to be an error, not the end of the process.
+/// opened, and what is printed would end up in that file. And a write to a pipe without a reader, or
+/// beyond the largest file that this process may write (`ulimit -f`), is to be an error, not the end
+/// of the process.
 pub fn prepare_process() {
     for fd in 0..=2 {
         // SAFETY: asks for the flags of a number.
@@ -61,8 +62,10 @@ pub fn prepare_process() {
             std::mem::forget(null);
         }
     }
-    // SAFETY: a constant disposition.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+        // SAFETY: a constant disposition.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
 }
 
 /// Makes the C `main` of a program from a function that gets its arguments and returns its exit

@@ -2,6 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Lets this process have as many descriptors as it may: whoever watches many tasks needs a few for
@@ -16,9 +17,13 @@ pub fn allow_many_descriptors() {
     }
 }
 
-/// Whether this process is allowed that many descriptors, those that it has open included.
-pub(crate) fn may_have_descriptors(count: libc::rlim_t) -> bool {
-    getrlimit(Resource::RLIMIT_NOFILE).is_ok_and(|(soft, _)| soft >= count)
+/// Makes sure that this process is allowed that many descriptors, those that it has open included.
+pub(crate) fn require_descriptors(count: libc::rlim_t) -> Result<(), Errno> {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < count {
+        return Err(Errno::EMFILE);
+    }
+    Ok(())
 }
 
 /// Gives a pipe more room, if this is one that may have it: writer and reader then wait for each

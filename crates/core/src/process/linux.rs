@@ -31,17 +31,34 @@ pub(crate) fn boot_id() -> io::Result<String> {
     Ok(text.trim_end().to_owned())
 }
 
-/// What the process table says; `None` when there is no such process.
-pub(crate) fn stat(pid: i32) -> Option<ProcessStat> {
-    stat_and_threads(pid).map(|(stat, _)| stat)
+/// Lacking descriptors or memory we cannot look, which says nothing about what there is to see:
+/// who is not seen must not be taken for gone.
+fn cannot_look(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)
+    ) || error.kind() == io::ErrorKind::OutOfMemory
 }
 
-fn stat_and_threads(pid: i32) -> Option<(ProcessStat, u32)> {
+/// `None` where there is nothing (any more), or nothing that we may look at.
+fn if_there<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
+        Ok(seen) => Ok(Some(seen)),
+        Err(error) if cannot_look(&error) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// What the process table says; `None` when there is no such process.
+pub(crate) fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
+    Ok(stat_and_threads(pid)?.map(|(stat, _)| stat))
+}
+
+fn stat_and_threads(pid: i32) -> io::Result<Option<(ProcessStat, u32)>> {
     // It is given whole in one read.
     let mut text = [0; 1024];
-    let mut file = open(&format!("/proc/{pid}/stat")).ok()?;
-    let length = file.read(&mut text).ok()?;
-    parse_stat(&text[..length])
+    let read = open(&format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut text));
+    Ok(if_there(read)?.and_then(|length| parse_stat(&text[..length])))
 }
 
 /// By openat(2): the C library asks twice for close-on-exec when it opens by name alone. A sweep
@@ -77,62 +94,70 @@ pub(super) fn fuzz(input: &[u8]) {
     parse_stat(input);
 }
 
-/// Parent and session of a process; `None` when there is no such process.
-pub(crate) fn parent_and_session(pid: i32) -> Option<(i32, i32)> {
-    stat(pid).map(|stat| (stat.parent, stat.session))
-}
-
 /// The children of a process, zombies included.
-pub(crate) fn children(pid: i32) -> Vec<i32> {
-    stat_and_children(pid).1
+pub(crate) fn children(pid: i32) -> io::Result<Vec<i32>> {
+    Ok(stat_and_children(pid)?.1)
 }
 
 /// What the process table says, and the children. A zombie has none: they were handed on before it
 /// became one.
-pub(crate) fn stat_and_children(pid: i32) -> (Option<ProcessStat>, Vec<i32>) {
+pub(crate) fn stat_and_children(pid: i32) -> io::Result<(Option<ProcessStat>, Vec<i32>)> {
     let mut found = Vec::new();
-    let Some((stat, threads)) = stat_and_threads(pid) else {
-        return (None, found);
+    let Some((stat, threads)) = stat_and_threads(pid)? else {
+        return Ok((None, found));
     };
-    let listed = match threads {
-        _ if stat.zombie => Ok(()),
-        1 => add_children(pid, pid, &mut found),
-        // Each thread has a list of its own.
-        _ => threads_of(pid).try_for_each(|thread| add_children(pid, thread, &mut found)),
+    // Each thread has a list of its own.
+    let threads = match threads {
+        _ if stat.zombie => Vec::new(),
+        1 => vec![pid],
+        _ => threads_of(pid)?,
     };
-    if listed.is_err() {
-        found = children_by_scan(pid);
+    for thread in threads {
+        match if_there(children_of_thread(pid, thread))? {
+            Some(children) => found.extend(children),
+            // A thread that has just ended; without CONFIG_PROC_CHILDREN no thread has a list.
+            None if kernel_lists_children() => {}
+            None => return Ok((Some(stat), children_by_scan(pid)?)),
+        }
     }
-    (Some(stat), found)
+    Ok((Some(stat), found))
 }
 
-fn threads_of(pid: i32) -> impl Iterator<Item = i32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+fn threads_of(pid: i32) -> io::Result<Vec<i32>> {
+    let threads = if_there(fs::read_dir(format!("/proc/{pid}/task")))?;
     let id_of = |entry: fs::DirEntry| entry.file_name().to_str().and_then(as_pid);
-    threads.into_iter().flatten().flatten().filter_map(id_of)
+    Ok(threads
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(id_of)
+        .collect())
 }
 
-/// Fails without CONFIG_PROC_CHILDREN; a thread that has ended has none.
-fn add_children(pid: i32, thread: i32, found: &mut Vec<i32>) -> io::Result<()> {
-    let mut file = match open(&format!("/proc/{pid}/task/{thread}/children")) {
-        Ok(file) => file,
-        Err(_) if kernel_lists_children() => return Ok(()),
-        Err(error) => return Err(error),
-    };
+fn children_of_thread(pid: i32, thread: i32) -> io::Result<Vec<i32>> {
+    let mut file = open(&format!("/proc/{pid}/task/{thread}/children"))?;
     let mut buffer = [0; 1024];
     let mut list = Vec::new();
-    // The end, or a process that is gone by now.
-    while let Ok(length @ 1..) = file.read(&mut buffer) {
-        list.extend_from_slice(&buffer[..length]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            length => list.extend_from_slice(&buffer[..length]),
+        }
     }
     let pids = list.split(|&byte| byte == b' ');
-    found.extend(pids.filter_map(|pid| as_pid(std::str::from_utf8(pid).ok()?)));
-    Ok(())
+    Ok(pids
+        .filter_map(|pid| as_pid(std::str::from_utf8(pid).ok()?))
+        .collect())
 }
 
-fn children_by_scan(parent: i32) -> Vec<i32> {
-    let is_child = |&pid: &i32| stat(pid).is_some_and(|stat| stat.parent == parent);
-    all_pids().into_iter().filter(is_child).collect()
+fn children_by_scan(parent: i32) -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for pid in all_pids()? {
+        if stat(pid)?.is_some_and(|stat| stat.parent == parent) {
+            found.push(pid);
+        }
+    }
+    Ok(found)
 }
 
 fn as_pid(text: &str) -> Option<i32> {
@@ -140,25 +165,26 @@ fn as_pid(text: &str) -> Option<i32> {
 }
 
 /// Every process on the system.
-pub(crate) fn all_pids() -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
+pub(crate) fn all_pids() -> io::Result<Vec<i32>> {
     let pid_of = |entry: fs::DirEntry| entry.file_name().to_str().and_then(as_pid);
-    entries.flatten().filter_map(pid_of).collect()
+    let entries = fs::read_dir("/proc")?;
+    Ok(entries.flatten().filter_map(pid_of).collect())
 }
 
 /// The values that these variables had when the process was executed. Another user's environment
 /// cannot be read.
-pub(crate) fn environment_values<const N: usize>(pid: i32, names: [&str; N]) -> Values<N> {
-    let all = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    names.map(|name| {
+pub(crate) fn environment_values<const N: usize>(
+    pid: i32,
+    names: [&str; N],
+) -> io::Result<Values<N>> {
+    let all = if_there(fs::read(format!("/proc/{pid}/environ")))?.unwrap_or_default();
+    Ok(names.map(|name| {
         let value = |one: &[u8]| {
             let rest = one.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
             Some(OsStringExt::from_vec(rest.to_vec()))
         };
         all.split(|&byte| byte == 0).find_map(value)
-    })
+    }))
 }
 
 /// Whether the process executes our very program with `first_argument`. The kernel tells which
@@ -303,8 +329,8 @@ mod tests {
         .join()
         .unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        assert!(children(me).contains(&pid));
-        assert!(children_by_scan(me).contains(&pid));
+        assert!(children(me).unwrap().contains(&pid));
+        assert!(children_by_scan(me).unwrap().contains(&pid));
         drop(stop);
         let mut child = child;
         child.wait().unwrap();

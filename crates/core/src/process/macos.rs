@@ -88,21 +88,21 @@ unsafe fn proc_pidinfo<T>(pid: i32, flavor: c_int, argument: u64) -> Result<T, E
 }
 
 /// What the process table says; `None` when there is no such process.
-pub(crate) fn stat(pid: i32) -> Option<ProcessStat> {
+pub(crate) fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
     // SAFETY: this flavor fills a `proc_bsdinfo` (the 1: also for zombies).
     let told = unsafe { proc_pidinfo::<libc::proc_bsdinfo>(pid, libc::PROC_PIDTBSDINFO, 1) };
     let info = match told {
         Ok(info) => info,
         // Another user's: a set-user-ID program, mostly.
-        Err(Errno::EPERM | Errno::EACCES) => return stat_of_any_user(pid),
-        Err(_) => return None,
+        Err(Errno::EPERM | Errno::EACCES) => return Ok(stat_of_any_user(pid)),
+        Err(_) => return Ok(None),
     };
-    Some(ProcessStat {
+    Ok(Some(ProcessStat {
         parent: info.pbi_ppid.cast_signed(),
         session: session_of(pid),
         start_time: info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec,
         zombie: info.pbi_status == libc::SZOMB,
-    })
+    }))
 }
 
 /// The same from where ps(1) has it: slower, but not kept from anybody.
@@ -131,30 +131,25 @@ fn session_of(pid: i32) -> i32 {
     unsafe { libc::getsid(pid) }.max(0)
 }
 
-/// Parent and session of a process; `None` when there is no such process.
-pub(crate) fn parent_and_session(pid: i32) -> Option<(i32, i32)> {
-    stat(pid).map(|stat| (stat.parent, stat.session))
-}
-
 /// The children of a process, zombies included.
-pub(crate) fn children(pid: i32) -> Vec<i32> {
-    listed(|buffer, size| {
+pub(crate) fn children(pid: i32) -> io::Result<Vec<i32>> {
+    Ok(listed(|buffer, size| {
         // SAFETY: `listed` gives a buffer that is as large as it says, or none.
         unsafe { libc::proc_listchildpids(pid, buffer, size) }
-    })
+    }))
 }
 
 /// What the process table says, and the children.
-pub(crate) fn stat_and_children(pid: i32) -> (Option<ProcessStat>, Vec<i32>) {
-    (stat(pid), children(pid))
+pub(crate) fn stat_and_children(pid: i32) -> io::Result<(Option<ProcessStat>, Vec<i32>)> {
+    Ok((stat(pid)?, children(pid)?))
 }
 
 /// Every process on the system.
-pub(crate) fn all_pids() -> Vec<i32> {
-    listed(|buffer, size| {
+pub(crate) fn all_pids() -> io::Result<Vec<i32>> {
+    Ok(listed(|buffer, size| {
         // SAFETY: `listed` gives a buffer that is as large as it says, or none.
         unsafe { libc::proc_listallpids(buffer, size) }
-    })
+    }))
 }
 
 /// The pids that a function of libproc fills into a buffer of so many bytes. It returns how many
@@ -178,15 +173,18 @@ fn listed(list: impl Fn(*mut c_void, c_int) -> c_int) -> Vec<i32> {
 
 /// The values that these variables had when the process was executed. Another user's environment
 /// cannot be read, nor that of Apple's own programs (System Integrity Protection).
-pub(crate) fn environment_values<const N: usize>(pid: i32, names: [&str; N]) -> Values<N> {
+pub(crate) fn environment_values<const N: usize>(
+    pid: i32,
+    names: [&str; N],
+) -> io::Result<Values<N>> {
     let block = arguments_of(pid);
-    names.map(|name| {
+    Ok(names.map(|name| {
         let (_, count, all) = block.as_deref().and_then(strings_in)?;
         all.skip(count).find_map(|one| {
             let rest = one.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
             Some(OsStringExt::from_vec(rest.to_vec()))
         })
-    })
+    }))
 }
 
 /// Whether the process was executed from our very program's file with `first_argument`.

@@ -31,14 +31,17 @@ mod usage;
 
 pub use arena::Arena;
 pub use entry::{Arguments, prepare_process};
-pub(crate) use limit::may_have_descriptors;
+pub(crate) use limit::require_descriptors;
 pub use limit::{allow_many_descriptors, enlarge_pipe};
 
-pub(crate) use alive::{identify, identify_child, identify_with_children, is_alive};
+pub(crate) use alive::{
+    has_ended, identify, identify_child, identify_with_children, is_alive, may_be_alive,
+    parent_and_session,
+};
 pub(crate) use os::{
     POLL_TELLS_HANG_UP, PROMPT_TREE_EXIT, all_pids, become_subreaper, boot_id, children,
-    close_descriptors_from, environment_values, exit_watch, parent_and_session,
-    runs_our_program_as, set_title, working_directory,
+    close_descriptors_from, environment_values, exit_watch, runs_our_program_as, set_title,
+    working_directory,
 };
 pub(crate) use reap::{Reaped, reap, reap_child, reap_waiting};
 pub(crate) use signal::{die_with_parent, kill_group, send, send_while};
@@ -80,9 +83,24 @@ pub(crate) struct Usage {
 
 /// Whether the process was executed with exactly `NAME=value` in its environment, as far as that can
 /// be read.
-pub(crate) fn environment_holds(pid: i32, variable: &str) -> bool {
-    variable.split_once('=').is_some_and(|(name, value)| {
-        let [found] = environment_values(pid, [name]);
-        found.is_some_and(|found| found == *value)
-    })
+pub(crate) fn environment_holds(pid: i32, variable: &str) -> std::io::Result<bool> {
+    let Some((name, value)) = variable.split_once('=') else {
+        return Ok(false);
+    };
+    let [found] = environment_values(pid, [name])?;
+    Ok(found.is_some_and(|found| found == *value))
+}
+
+/// Every process that was executed with exactly `NAME=value` in its environment.
+///
+/// # Errors
+/// When we lack what it takes to look: then nobody knows.
+pub(crate) fn all_with_environment(variable: &str) -> std::io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for pid in all_pids()? {
+        if environment_holds(pid, variable)? {
+            found.push(pid);
+        }
+    }
+    Ok(found)
 }

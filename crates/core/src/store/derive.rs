@@ -1,5 +1,7 @@
 //! What follows from what is known of a run.
 
+use std::io;
+
 use super::{Home, Observed, TASKS, TaskDir, stat};
 use crate::clock::Timestamp;
 use crate::process;
@@ -8,23 +10,32 @@ use crate::task::{
 };
 
 /// The oldest living process that carries the mark of a run.
-pub(crate) fn first_marked(token: &RunToken) -> Option<ProcessIdentity> {
+///
+/// # Errors
+/// When we lack what it takes to look (descriptors, say): then nobody knows.
+pub(crate) fn first_marked(token: &RunToken) -> io::Result<Option<ProcessIdentity>> {
     let variable = crate::supervisor::run_variable(token);
-    process::all_pids()
-        .into_iter()
-        .filter(|&pid| process::environment_holds(pid, &variable))
-        .filter_map(process::identify)
-        .min_by_key(|process| (process.start_time, process.pid))
+    let marked = process::all_with_environment(&variable)?;
+    let found = marked.into_iter().filter_map(process::identify);
+    Ok(found.min_by_key(|process| (process.start_time, process.pid)))
 }
 
 /// The oldest living process of a run: one that carries its mark, or is in its group.
-pub(crate) fn first_of_run(dir: &TaskDir, record: &TaskRecord) -> Option<ProcessIdentity> {
+///
+/// # Errors
+/// As [`first_marked`].
+pub(crate) fn first_of_run(
+    dir: &TaskDir,
+    record: &TaskRecord,
+) -> io::Result<Option<ProcessIdentity>> {
     let token = &record.facts.run_token;
-    first_marked(token).or_else(|| {
-        let leaf = crate::supervisor::Leaf::of_run(dir, &record.id, token)?;
-        let found = leaf.pids().into_iter().filter_map(process::identify);
-        found.min_by_key(|process| (process.start_time, process.pid))
-    })
+    if let Some(marked) = first_marked(token)? {
+        return Ok(Some(marked));
+    }
+    let leaf = crate::supervisor::Leaf::of_run(dir, &record.id, token);
+    let pids = leaf.map_or_else(Vec::new, |leaf| leaf.pids());
+    let found = pids.into_iter().filter_map(process::identify);
+    Ok(found.min_by_key(|process| (process.start_time, process.pid)))
 }
 
 /// When a task ended. Where nobody saw it, the latest sign of life: what its record says, or its

@@ -37,15 +37,17 @@ impl EndRecord {
         }
     }
 
-    /// Brings facts up to date if this is the end of the very run that they speak of.
+    /// Brings facts up to date if this is the end of the very run that they speak of, or of a later
+    /// one: on a full disk not even the beginning of that could be put on record.
     pub(crate) fn complete(self, facts: &mut Facts) -> bool {
-        let same_run = self.generation == facts.generation && self.run == facts.run;
-        if same_run {
+        let is_news = self.generation == facts.generation && self.run >= facts.run;
+        if is_news {
+            facts.run = self.run;
             facts.state = self.state;
             facts.revision = self.revision;
             facts.updated_at = self.updated_at;
         }
-        same_run
+        is_news
     }
 
     /// Fills a new file so that every block of it is allocated.

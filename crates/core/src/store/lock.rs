@@ -18,6 +18,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::sys::stat::Mode;
 
+use super::format::open_for_reading;
 use super::home::LOCKS;
 use super::{Home, TaskDir, file};
 use crate::clock::Deadline;
@@ -30,6 +31,12 @@ use crate::task::TaskId;
 pub(crate) struct ShortLock {
     file: File,
 }
+
+const FLAGS: OFlag = OFlag::O_RDWR
+    .union(OFlag::O_CREAT)
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_NONBLOCK);
 
 /// Ids that differ only in case share one lock: on filesystems that fold case they are one file.
 fn lock_name(id: &TaskId) -> String {
@@ -70,11 +77,10 @@ impl ShortLock {
     /// several readers that ask at once do not mistake each other for changers.
     pub(crate) fn is_free(home: &Home, id: &TaskId) -> Result<bool> {
         let name = lock_name(id);
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let file = match openat(home, name.as_str(), flags, Mode::empty()) {
-            Ok(fd) => File::from(fd),
-            Err(Errno::ENOENT) => return Ok(true),
-            Err(errno) => return Err(home.error("open", &name, errno)),
+        let file = match open_for_reading(home.as_fd(), &name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(home.error("open", &name, error)),
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(true),
@@ -106,19 +112,17 @@ impl AsFd for ShortLock {
 }
 
 pub(super) fn open_lock(home: &Home, name: &str) -> Result<File> {
-    let flags =
-        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let open = || openat(home, name, flags, Mode::S_IRUSR | Mode::S_IWUSR);
+    let open = || openat(home, name, FLAGS, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from);
     let opened = match open() {
         Err(Errno::ENOENT) => {
             home.make_layout()?;
             open()
         }
+        // Locking changes nothing: what can still be done on such a disk (a stop) is to be done.
+        Err(Errno::EROFS) => open_for_reading(home.as_fd(), name).map_err(|_| Errno::EROFS),
         other => other,
     };
-    opened
-        .map(File::from)
-        .map_err(|errno| home.error("open", name, errno))
+    opened.map_err(|errno| home.error("open", name, errno))
 }
 
 pub(super) fn wait_for_lock(file: File, deadline: Deadline) -> io::Result<Option<File>> {
@@ -143,7 +147,6 @@ fn wait_in_thread<T: Send + 'static>(
 }
 
 /// The supervisor lock, held by this process until it ends.
-///
 /// Closing *any* descriptor of the file in this process would release it, which is why the file
 /// is opened exactly once and never given away.
 #[derive(Debug)]
@@ -242,10 +245,9 @@ const F_WRLCK: libc::c_short = libc::F_WRLCK as libc::c_short;
 const F_UNLCK: libc::c_short = libc::F_UNLCK as libc::c_short;
 
 fn open_supervisor_lock(dir: &TaskDir) -> io::Result<File> {
-    let flags =
-        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-    Ok(File::from(openat(dir, file::SUPERVISOR_LOCK, flags, mode)?))
+    let fd = openat(dir, file::SUPERVISOR_LOCK, FLAGS, mode)?;
+    Ok(File::from(fd))
 }
 
 fn wait_for_record_lock(file: &File, kind: libc::c_short, byte: libc::off_t) -> io::Result<()> {
@@ -259,13 +261,11 @@ fn wait_for_record_lock(file: &File, kind: libc::c_short, byte: libc::off_t) -> 
 }
 
 fn holder_of(dir: &TaskDir, byte: libc::off_t) -> io::Result<Holder> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = match openat(dir, file::SUPERVISOR_LOCK, flags, Mode::empty()) {
-        Ok(fd) => File::from(fd),
-        Err(Errno::ENOENT) => return Ok(Holder::Nobody),
-        Err(errno) => return Err(errno.into()),
-    };
-    holder_in(&file, byte)
+    match open_for_reading(dir.as_fd(), file::SUPERVISOR_LOCK) {
+        Ok(file) => holder_in(&file, byte),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Holder::Nobody),
+        Err(error) => Err(error),
+    }
 }
 
 fn holder_in(file: &File, byte: libc::off_t) -> io::Result<Holder> {

@@ -21,7 +21,9 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::process;
-use crate::task::{FailReason, Health, RunSpan, TaskId, TaskRecord, TaskState};
+use crate::task::{
+    FailReason, Health, ProcessIdentity, RunSpan, RunToken, TaskId, TaskRecord, TaskState,
+};
 
 /// Observes a task as a reader does; `None` when there is no such task.
 ///
@@ -204,7 +206,7 @@ impl Observer<'_> {
             return Ok(Condition::Lost);
         }
         match &facts.state {
-            TaskState::Running { main, .. } if process::is_alive(main) => {
+            TaskState::Running { main, .. } if process::may_be_alive(main) => {
                 Ok(Condition::Unsupervised)
             }
             TaskState::Running {
@@ -212,7 +214,7 @@ impl Observer<'_> {
                 started_at,
                 ..
             } => {
-                if first_marked(&facts.run_token).is_some() {
+                if self.first_marked(&facts.run_token)?.is_some() {
                     return Ok(Condition::Unsupervised);
                 }
                 let span = RunSpan {
@@ -225,7 +227,7 @@ impl Observer<'_> {
             }
             TaskState::Starting => {
                 // Killed between executing the command and recording it: the command may live.
-                if let Some(main) = first_marked(&facts.run_token) {
+                if let Some(main) = self.first_marked(&facts.run_token)? {
                     facts.state = TaskState::running(main, facts.updated_at, Health::None);
                     return Ok(Condition::Unsupervised);
                 }
@@ -254,6 +256,13 @@ impl Observer<'_> {
                 Ok(Condition::Lost)
             }
         }
+    }
+
+    fn first_marked(&self, token: &RunToken) -> Result<Option<ProcessIdentity>> {
+        first_marked(token).map_err(|error| {
+            let name = format!("tasks/{}", self.id);
+            self.home.error("look for the processes of", &name, error)
+        })
     }
 
     fn readable(&self, record: TaskRecord, condition: Condition) -> Observed {

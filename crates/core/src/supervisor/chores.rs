@@ -33,6 +33,8 @@ use crate::task::{ProcessIdentity, SignalNumber, TaskState};
 
 /// Between two sweeps of SIGKILL: SIGCHLD ends it earlier.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// What needs more sweeps than lead to this pause may fork as fast as it is killed.
+const PATIENT_PAUSE: Duration = Duration::from_millis(4);
 /// The pause doubles up to this: what survives SIGKILL for long sleeps in the kernel.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How often a tree is looked at whose end the kernel does not tell us. Only while it is ending.
@@ -277,6 +279,9 @@ impl Chores<'_> {
             // what somebody has moved elsewhere.
             let killed = self.ledger.leaf.as_ref().is_some_and(Leaf::kill);
             if !killed || pause > FIRST_PAUSE {
+                if pause > PATIENT_PAUSE {
+                    self.tree.freeze();
+                }
                 self.tree.kill();
             }
             self.sweep = Some((Deadline::after(pause), (pause * 2).min(LONGEST_PAUSE)));

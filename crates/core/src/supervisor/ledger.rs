@@ -7,11 +7,11 @@ mod runs;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 
 use super::cgroup::Leaf;
 use super::growth::Growth;
@@ -20,7 +20,7 @@ use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
-use crate::store::{EndRecord, TaskDir, file};
+use crate::store::{EndRecord, TaskDir, create_new, file, is_regular};
 use crate::task::{
     Health, ProcessIdentity, Reason, Recipient, RunSpan, SignalNumber, StopSettings, TaskRecord,
     TaskState,
@@ -64,12 +64,25 @@ impl Ledger {
 
     /// Allocates the file in which the end of the run will be told, before the run begins.
     pub(crate) fn allocate_end(&mut self) -> io::Result<()> {
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        let end = File::from(openat(&self.dir, file::END, flags, mode)?);
+        let end = match self.open_end() {
+            Some(end) => end,
+            None => {
+                remove(&self.dir, file::END)?;
+                create_new(self.dir.as_fd(), file::END)?
+            }
+        };
         EndRecord::preallocate(&end)?;
         self.end = Some(end);
         Ok(())
+    }
+
+    /// The file of the run before, whose place on the disk is needed again: where the disk is full
+    /// there is no other. It is written over, so it must be a file that nothing else leads to.
+    fn open_end(&self) -> Option<File> {
+        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let end = openat(&self.dir, file::END, flags, Mode::empty()).ok()?;
+        let stat = fstat(&end).ok()?;
+        (is_regular(&stat) && stat.st_nlink == 1).then(|| File::from(end))
     }
 
     /// The command is being executed: its time begins.
@@ -119,14 +132,7 @@ impl Ledger {
 
     /// A task whose supervisor was lost is ours now.
     pub(crate) fn adopted(&mut self) {
-        self.end = openat(
-            &self.dir,
-            file::END,
-            OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW,
-            Mode::empty(),
-        )
-        .ok()
-        .map(File::from);
+        self.end = self.open_end();
         let (id, token) = (&self.record.id, &self.record.facts.run_token);
         if !self.record.spec.limits.is_unlimited() {
             self.leaf = Leaf::of_run(&self.dir, id, token);

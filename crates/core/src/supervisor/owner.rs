@@ -47,6 +47,6 @@ impl OwnerWatch {
         if self.look_at.has_passed() {
             self.look_at = Deadline::after(UNTOLD);
         }
-        !process::is_alive(&self.owner)
+        !process::may_be_alive(&self.owner)
     }
 }

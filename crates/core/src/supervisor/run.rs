@@ -8,8 +8,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 use self::found::found;
 use super::Errand;
 use super::chores::Chores;
@@ -61,10 +59,8 @@ impl Supervisor {
         short_lock: OwnedFd,
         handshake: &mut Option<OwnedFd>,
     ) -> io::Result<Option<Self>> {
-        // Whoever cannot look into /proc does not see the processes that it has to end.
-        if !process::may_have_descriptors(DESCRIPTORS) {
-            return Err(Errno::EMFILE.into());
-        }
+        // Whoever cannot look into /proc does not see what it has to end.
+        process::require_descriptors(DESCRIPTORS)?;
         let mut short_lock = Some(short_lock);
         let home_path = home_of(folder).ok_or(io::ErrorKind::InvalidInput)?;
         let home = Home::open_existing(home_path)
@@ -171,7 +167,7 @@ impl Supervisor {
     fn recover(&mut self, handshake: &Option<OwnedFd>) -> io::Result<Answer> {
         self.adopt_run();
         let state = self.ledger.record.facts.state.clone();
-        if state.main().is_some_and(process::is_alive) {
+        if state.main().is_some_and(process::may_be_alive) {
             // It is found to be alive after all.
             self.errand = Errand::Attend;
             return Ok(self.ready());
@@ -199,7 +195,7 @@ impl Supervisor {
     fn adopt_run(&mut self) {
         let facts = &mut self.ledger.record.facts;
         if facts.state == TaskState::Starting
-            && let Some(main) = first_marked(&facts.run_token)
+            && let Ok(Some(main)) = first_marked(&facts.run_token)
         {
             facts.state = TaskState::running(main, facts.updated_at, Health::None);
         }
@@ -210,7 +206,7 @@ impl Supervisor {
     /// nothing of it was left.
     fn clear_strays(&mut self) -> io::Result<()> {
         let facts = &self.ledger.record.facts;
-        if facts.cleared || first_of_run(&self.ledger.dir, &self.ledger.record).is_none() {
+        if facts.cleared || first_of_run(&self.ledger.dir, &self.ledger.record)?.is_none() {
             return Ok(());
         }
         let stop = self.ledger.record.spec.stop;
@@ -227,7 +223,7 @@ impl Supervisor {
         let alone = chores.is_tree_gone();
         if state.status().is_terminal() && alone {
             // Only what follows the end is left to be done.
-        } else if state.main().is_some_and(process::is_alive) || state.status().is_terminal() {
+        } else if state.main().is_some_and(process::may_be_alive) || state.status().is_terminal() {
             chores.happen(event);
         } else {
             let exit = match state {

@@ -107,7 +107,7 @@ impl Tree {
                 leaf,
             } => {
                 let mut known = known.borrow_mut();
-                known.retain(process::is_alive);
+                known.retain(process::may_be_alive);
                 for root in known.iter() {
                     walk.add(root.pid);
                     if !process::PROMPT_TREE_EXIT {
@@ -116,8 +116,9 @@ impl Tree {
                         walk.add_session(root.pid);
                     }
                 }
-                for pid in process::all_pids() {
-                    if pid != own_pid() && process::environment_holds(pid, variable) {
+                let marked = process::all_with_environment(variable);
+                for pid in walk.seen_all(marked) {
+                    if pid != own_pid() {
                         walk.add(pid);
                     }
                 }
@@ -130,9 +131,10 @@ impl Tree {
         walk
     }
 
-    /// Whether nothing of it is alive.
+    /// Whether nothing of it is alive. Who cannot look does not know that.
     pub(crate) fn is_gone(&self) -> bool {
-        self.walk().living.is_empty()
+        let walk = self.walk();
+        !walk.is_blind && walk.living.is_empty()
     }
 
     /// Sends signals to every process, once each, also to those that appear meanwhile.
@@ -154,15 +156,36 @@ impl Tree {
 
     /// One sweep of SIGKILL.
     pub(crate) fn kill(&self) {
-        const KILL: &[SignalNumber] = &[SignalNumber::KILL];
         for process in self.walk().living {
-            // Between listing and killing the process may have ended and its pid may be
-            // somebody else's: the pid is pinned first, and must still be in the tree then.
-            if !self.is_foreign() && process::PROMPT_TREE_EXIT {
-                process::send_while(process.pid, KILL, || descends_from_us(process.pid));
-            } else {
-                process::send(&process, KILL);
+            self.send(process, SignalNumber::KILL);
+        }
+    }
+
+    /// Has everything stand still, as far as it can be caught up with. Slower than killing at once,
+    /// but what keeps up its number by forking (at the limit of its user's processes, say) gets no
+    /// room for the next child as long as the others stand there.
+    pub(crate) fn freeze(&self) {
+        let mut told = BTreeSet::new();
+        for _ in 0..8 {
+            let before = told.len();
+            for process in self.walk().living {
+                if told.insert(process) {
+                    self.send(process, SignalNumber::STOP);
+                }
             }
+            if told.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Between listing and signalling a process may have ended and its pid may be somebody else's:
+    /// the pid is pinned first, and must still be in the tree then.
+    fn send(&self, process: ProcessIdentity, signal: SignalNumber) {
+        if !self.is_foreign() && process::PROMPT_TREE_EXIT {
+            process::send_while(process.pid, &[signal], || descends_from_us(process.pid));
+        } else {
+            process::send(&process, &[signal]);
         }
     }
 }

@@ -107,7 +107,7 @@ impl<'a> Chores<'a> {
         signals: &'a mut Signals,
     ) -> Self {
         let facts = &ledger.record.facts;
-        let main = facts.state.main().copied().filter(process::is_alive);
+        let main = facts.state.main().copied().filter(process::may_be_alive);
         let tree = Tree::foreign(main, &facts.run_token, ledger.leaf.clone());
         let state = if facts.state.status().is_terminal() {
             State::Clearing {

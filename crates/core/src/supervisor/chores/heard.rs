@@ -76,7 +76,7 @@ impl Chores<'_> {
     fn has_foreign_main_ended(&self) -> bool {
         self.tree.is_foreign()
             && matches!(self.state, State::Running | State::Stopping { .. })
-            && !self.main.is_some_and(|main| process::is_alive(&main))
+            && !self.main.is_some_and(|main| process::may_be_alive(&main))
     }
 
     /// Takes in every child that has ended; as a subreaper we get those of others too. Returns how

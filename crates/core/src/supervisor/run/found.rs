@@ -13,7 +13,7 @@ pub(super) fn found(dir: &TaskDir, errand: Errand) -> io::Result<(TaskRecord, bo
     let mut record = read_record(dir)?;
     if record.facts.state == TaskState::Starting
         && errand != Errand::Start
-        && first_marked(&record.facts.run_token).is_none()
+        && first_marked(&record.facts.run_token)?.is_none()
         && let Some(previous) = dir.read_previous()
     {
         // The start that announced this run came to nothing: what was before it holds.

@@ -12,7 +12,8 @@ use crate::task::{RunToken, TaskId};
 /// only if that task's record says the same.
 pub(super) fn is_of_another_task(pid: i32, own: &RunToken) -> bool {
     let names = [RUN_VARIABLE, ID_VARIABLE, HOME_VARIABLE];
-    let [Some(run), Some(id), Some(home)] = process::environment_values(pid, names) else {
+    // Who cannot be looked at is taken for ours, whose end is waited for.
+    let Ok([Some(run), Some(id), Some(home)]) = process::environment_values(pid, names) else {
         return false;
     };
     if run == *own.as_str() {

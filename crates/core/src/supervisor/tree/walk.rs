@@ -1,6 +1,7 @@
 //! Finding the processes that belong to a run.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use super::others::{is_of_another_task, is_supervisor};
 use crate::process;
@@ -13,9 +14,22 @@ pub(super) struct Walk {
     /// Those of them that had not ended.
     pub living: Vec<ProcessIdentity>,
     seen: BTreeSet<i32>,
+    /// Set when we lacked what it takes to look (descriptors, say): there may be more.
+    pub is_blind: bool,
 }
 
 impl Walk {
+    fn children(&mut self, pid: i32) -> Vec<i32> {
+        let listed = process::children(pid);
+        self.seen_all(listed)
+    }
+
+    /// What a look has shown, which may be less than there is.
+    pub(super) fn seen_all(&mut self, listed: io::Result<Vec<i32>>) -> Vec<i32> {
+        self.is_blind |= listed.is_err();
+        listed.unwrap_or_default()
+    }
+
     /// Adds what this supervisor has executed and inherited. `judged`: which of its children were
     /// found to be of this run before.
     pub(super) fn add_below(
@@ -25,7 +39,7 @@ impl Walk {
         token: &RunToken,
         judged: &mut BTreeSet<i32>,
     ) {
-        let children: BTreeSet<i32> = process::children(supervisor).into_iter().collect();
+        let children: BTreeSet<i32> = self.children(supervisor).into_iter().collect();
         // Who has gone is forgotten: the pid may be somebody else's next time.
         judged.retain(|pid| children.contains(pid));
         for pid in children {
@@ -51,7 +65,7 @@ impl Walk {
         let mut waiting = vec![root];
         while let Some(pid) = waiting.pop() {
             if self.seen.insert(pid) {
-                waiting.extend(process::children(pid));
+                waiting.extend(self.children(pid));
             }
         }
     }
@@ -64,7 +78,9 @@ impl Walk {
             if !self.seen.insert(pid) {
                 continue;
             }
-            let (living, children) = process::identify_with_children(pid);
+            let looked = process::identify_with_children(pid);
+            self.is_blind |= looked.is_err();
+            let (living, children) = looked.unwrap_or_default();
             // What has ended is no supervisor any more.
             if living.is_some() && is_supervisor(pid) {
                 continue;
@@ -76,7 +92,8 @@ impl Walk {
     }
 
     pub(super) fn add_session(&mut self, session: i32) {
-        for pid in process::all_pids() {
+        let all = process::all_pids();
+        for pid in self.seen_all(all) {
             if process::parent_and_session(pid).is_some_and(|(_, of)| of == session) {
                 self.add(pid);
             }

@@ -182,7 +182,7 @@ fn is_alive(home: &Home, ticket: &Ticket, watches: &mut Watches) -> io::Result<b
         Condition::Unsupervised => {
             let main = observed.record().ok();
             let main = main.and_then(|record| record.facts.state.main().copied());
-            let Some(main) = main.filter(process::is_alive) else {
+            let Some(main) = main.filter(process::may_be_alive) else {
                 return Ok(false);
             };
             watches.main(main);

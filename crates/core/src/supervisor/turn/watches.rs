@@ -69,7 +69,7 @@ impl Watches {
 
     /// Waits for the end of a command that nobody supervises.
     pub(super) fn main(&mut self, main: ProcessIdentity) {
-        self.process(main.pid, || process::is_alive(&main));
+        self.process(main.pid, || process::may_be_alive(&main));
     }
 
     /// The pid may have been used again before it was watched.
