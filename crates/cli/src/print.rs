@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use background_tasks_core::event::{Frame, FrameData, FrameSink};
+use background_tasks_core::op::ListPage;
 use background_tasks_core::{Error, enlarge_pipe};
 use serde::Serialize;
 
@@ -27,6 +28,37 @@ pub(crate) fn success(command: &str, data: &impl Serialize, code: u8) -> u8 {
         Ok(()) => code,
         Err(error) => unprintable(command, &error),
     }
+}
+
+/// Prints a page of tasks in one line, without making values of what is text already.
+pub(crate) fn page(command: &str, page: &ListPage) -> u8 {
+    let stdout = io::stdout();
+    match write_page(
+        &mut BufWriter::with_capacity(PIECE, stdout.lock()),
+        command,
+        page,
+    ) {
+        Ok(()) => 0,
+        Err(error) => unprintable(command, &error),
+    }
+}
+
+fn write_page(target: &mut impl Write, command: &str, page: &ListPage) -> io::Result<()> {
+    write!(
+        target,
+        r#"{{"ok":true,"command":"{command}","data":{{"total":{},"tasks":["#,
+        page.total()
+    )?;
+    let mut separator: &[u8] = b"";
+    page.for_each_text(|text| {
+        target.write_all(separator)?;
+        separator = b",";
+        target.write_all(text)
+    })?;
+    target.write_all(br#"],"next":"#)?;
+    serde_json::to_writer(&mut *target, &page.next())?;
+    target.write_all(b"}}\n")?;
+    target.flush()
 }
 
 /// Prints an error.

@@ -34,7 +34,7 @@ pub(crate) use batch::in_parallel;
 pub use doctor::{Check, DoctorAnswer, doctor};
 pub use events::{events, stream_events, stream_logs};
 pub use follow::Follow;
-pub use list::list;
+pub use list::{ListPage, list, list_page};
 pub use logs::{ArtifactMode, logs};
 pub use prune::prune;
 pub use recover::{Recovered, Recovery, recover};
