@@ -5,6 +5,8 @@
 //! - `assets`: shell completions and man pages; with `--check`, whether they are up to date;
 //! - `ci`: everything that a change must pass;
 //! - `npm`: the packages of the npm registry, built, packed and tried out;
+//! - `instructions`: how many instructions the everyday commands take; with `--check`, whether that
+//!   is what is written down;
 //! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
 
 // Talking to the person at the terminal is what this program is for.
@@ -20,6 +22,7 @@ mod bench;
 mod ci;
 mod command;
 mod forbid;
+mod instructions;
 mod npm;
 mod schemas;
 mod static_build;
@@ -32,6 +35,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 const USAGE: &str = "usage: cargo xtask build
        cargo xtask schemas [--check]
        cargo xtask assets [--check]
+       cargo xtask instructions [--check]
        cargo xtask ci
        cargo xtask npm [--check | --binaries FOLDER]
        cargo xtask bench [--quick] [--only NAME]";
@@ -59,6 +63,11 @@ fn chore(arguments: &[String]) -> Result {
         ["assets"] => assets::write(&Workspace::find()?),
         ["assets", "--check"] => {
             println!("{} files", assets::check(&Workspace::find()?)?);
+            Ok(())
+        }
+        ["instructions"] => instructions::write(&Workspace::find()?),
+        ["instructions", "--check"] => {
+            println!("{}", instructions::check(&Workspace::find()?)?);
             Ok(())
         }
         ["ci"] => ci::run(&Workspace::find()?),

@@ -1,5 +1,6 @@
 //! The one place that prints. One document, indented for a terminal, one line for a program.
 
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -32,12 +33,12 @@ pub(crate) fn success(command: &str, data: &impl Serialize, code: u8) -> u8 {
 
 /// Prints a page of tasks in one line, without making values of what is text already.
 pub(crate) fn page(command: &str, page: &ListPage) -> u8 {
-    let stdout = io::stdout();
-    match write_page(
-        &mut BufWriter::with_capacity(PIECE, stdout.lock()),
-        command,
-        page,
-    ) {
+    // Not through the standard library's own buffer, which looks for ends of lines.
+    let written = output().try_clone_to_owned().and_then(|output| {
+        let mut target = BufWriter::with_capacity(PIECE, File::from(output));
+        write_page(&mut target, command, page)
+    });
+    match written {
         Ok(()) => 0,
         Err(error) => unprintable(command, &error),
     }

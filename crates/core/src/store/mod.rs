@@ -73,6 +73,6 @@ pub(crate) use observed::Readiness;
 pub(crate) use queue::{Line, Presence, Ticket};
 pub(crate) use remove::{remove_task, size_on_disk, sweep_trash, sweep_unfinished};
 pub(crate) use task_dir::{Replaces, TaskDir, encode_record, file};
-pub(crate) use tasks_folder::{Ended, Names, TasksFolder};
+pub(crate) use tasks_folder::{Ended, TasksFolder};
 pub(crate) use ttl::{mark as mark_ttl, marked_until, unmark as unmark_ttl};
 pub(crate) use want::{Verb, Want};

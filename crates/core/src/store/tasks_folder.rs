@@ -45,16 +45,12 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Inode and name of each, by inode.
+    /// Inode and name of each.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &str)> {
         let name = |at: usize, len: u8| &self.text[at..at + usize::from(len)];
         self.each
             .iter()
             .map(move |&(inode, at, len)| (inode, name(at, len)))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.each.len()
     }
 }
 
@@ -77,7 +73,7 @@ impl TasksFolder {
         }
     }
 
-    /// The names of what is in there, tasks or not, by inode.
+    /// The names of what is in there, tasks or not.
     ///
     /// # Errors
     /// [`crate::Error::Store`] when it cannot be read.
@@ -96,7 +92,6 @@ impl TasksFolder {
                 names.text.push_str(name);
             }
         }
-        names.each.sort_unstable();
         Ok(names)
     }
 

@@ -36,19 +36,20 @@ impl Listed for Task {
 
 impl Listed for Entry<'_> {
     fn status(&self) -> TaskStatus {
-        self.status
+        // What is kept has ended in one way or another.
+        Entry::status(self).unwrap_or(TaskStatus::Failed)
     }
     fn has_tag(&self, tag: &str) -> bool {
         Entry::has_tag(self, tag)
     }
     fn name(&self) -> Option<&str> {
-        self.name
+        Entry::name(self)
     }
     fn workdir(&self) -> Option<&Path> {
-        self.workdir
+        Entry::workdir(self)
     }
     fn parent_session_id(&self) -> Option<&str> {
-        self.session
+        Entry::parent_session_id(self)
     }
 }
 

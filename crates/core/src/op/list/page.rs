@@ -102,8 +102,8 @@ impl Found {
             return Ok(false);
         };
         Ok(cached.into_iter().all(|at| {
-            let entry = cache.entry(at);
-            entry.is_some_and(|entry| folder.identity(entry.id) == Some(entry.identity))
+            let kept = cache.entry(at).map(|entry| (entry.id(), entry.identity()));
+            kept.is_some_and(|(id, kept)| kept.is_some() && folder.identity(id) == kept)
         }))
     }
 }
@@ -144,7 +144,7 @@ impl ListPage {
             Row::Read(task) => (task.created_at, task.id.as_str()),
             Row::Cached(at) => {
                 let entry = self.found.cache.as_ref()?.entry(*at)?;
-                (Some(Timestamp::from_millis(entry.created_at)), entry.id)
+                (Some(Timestamp::from_millis(entry.created_at())), entry.id())
             }
         };
         let moment = created_at.map(|at| at.to_string()).unwrap_or_default();
@@ -189,7 +189,7 @@ impl ListPage {
     /// A task that the cache only knows where to find. `None` when it was removed meanwhile.
     fn load(&self, at: usize) -> Option<Task> {
         let entry = self.found.cache.as_ref()?.entry(at)?;
-        let (home, id) = (self.home.as_ref()?, TaskId::parse(entry.id).ok()?);
+        let (home, id) = (self.home.as_ref()?, TaskId::parse(entry.id()).ok()?);
         let mut task = observe_among_others(home, &id).ok()??.task();
         Positions::of(home).tell(&mut task);
         Some(task)

@@ -7,9 +7,7 @@ use super::page::{Found, Keep, ReadTask, Row};
 use crate::error::Result;
 use crate::op::position::Positions;
 use crate::request::List;
-use crate::store::{
-    CacheWriter, Ended, Entry, Home, ListCache, Names, TasksFolder, observe_among_others,
-};
+use crate::store::{CacheWriter, Ended, Entry, Home, ListCache, TasksFolder, observe_among_others};
 use crate::task::{Task, TaskId};
 
 /// Where a page is looked for.
@@ -90,15 +88,13 @@ impl Scan<'_> {
             Sources::Folders => None,
         };
         let names = folder.names(self.home)?;
-        let places = match &cache {
-            Some(cache) => places(&names, cache),
-            None => vec![None; names.len()],
-        };
+        let place = |inode| cache.as_ref().and_then(|cache| cache.place(inode));
+        let places: Vec<Option<usize>> = names.iter().map(|(inode, _)| place(inode)).collect();
         let unknown = places.iter().filter(|place| place.is_none()).count();
         self.writer = CacheWriter::prepare(self.home, cache.as_mut(), unknown);
         for ((inode, name), place) in names.iter().zip(places) {
             let known = place.zip(cache.as_ref()).and_then(|(at, cache)| {
-                let entry = cache.find(at, inode, name.as_bytes())?;
+                let entry = cache.find(at, name.as_bytes())?;
                 Some((at, entry))
             });
             match known {
@@ -119,11 +115,11 @@ impl Scan<'_> {
     /// A task that the cache knows.
     fn take(&mut self, at: usize, entry: &Entry<'_>) {
         if let Some(writer) = &mut self.writer {
-            writer.carry(at, entry.created_at);
+            writer.carry(at, entry.created_at());
         }
         if matches(entry, self.request, self.workdir.as_deref()) {
             self.total += 1;
-            if self.is_behind(entry.created_at, entry.id) {
+            if self.is_behind(entry.created_at(), entry.id()) {
                 self.cached.push(at);
             }
         }
@@ -209,18 +205,6 @@ const SLACK: usize = 1024;
 /// Of a larger page the texts are kept, which take less memory.
 const MANY: usize = 4096;
 
-/// Where the cache has its entry of each name, if it has one.
-fn places(names: &Names, cache: &ListCache) -> Vec<Option<usize>> {
-    let mut known = cache.folders().peekable();
-    let place = |(inode, _)| {
-        while known.next_if(|&(folder, _)| folder < inode).is_some() {}
-        known
-            .next_if(|&(folder, _)| folder == inode)
-            .map(|(_, at)| at)
-    };
-    names.iter().map(place).collect()
-}
-
 fn merge(
     read: Vec<ReadTask>,
     cached: Vec<usize>,
@@ -235,7 +219,7 @@ fn merge(
         };
         let is_newer = |found: &ReadTask| {
             let (created_at, id) = found.order();
-            (created_at, id.as_str()) > (entry.created_at, entry.id)
+            (created_at, id.as_str()) > (entry.created_at(), entry.id())
         };
         while let Some(found) = read.next_if(is_newer) {
             merged.push(Row::Read(found));

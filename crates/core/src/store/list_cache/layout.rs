@@ -4,7 +4,7 @@
 //! head      magic, where the index is, checksums, where the changes since then begin
 //! stamp     what the texts depend on besides the records
 //! texts     of the tasks as answers show them, newest first
-//! index     (inode of the folder, place of the entry below) by inode, then the entries, newest first
+//! index     a table of the entries by the inode of their folder; the entries, newest first
 //! ```
 
 use std::path::Path;
@@ -13,8 +13,6 @@ use crate::task::{Task, TaskStatus};
 
 pub(super) const MAGIC: &[u8; 8] = b"btlist\x00\x01";
 pub(super) const HEAD: usize = 64;
-/// Of an index, per entry: an inode and a place.
-pub(super) const LOOKUP: usize = 12;
 
 /// The beginning of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,21 +95,11 @@ pub(super) struct Place {
     pub crc: u32,
 }
 
-/// What an ended task can be found by.
+/// What an ended task can be found by. The checksum of the index says that it is as it was written,
+/// so it is read where it is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
-    pub(super) place: Place,
-    pub(crate) identity: Identity,
-    pub(super) folder: u64,
-    pub(crate) created_at: i64,
-    pub(crate) status: TaskStatus,
-    pub(crate) id: &'a str,
-    pub(crate) name: Option<&'a str>,
-    pub(crate) workdir: Option<&'a Path>,
-    pub(crate) session: Option<&'a str>,
-    tags: Fields<'a>,
-    /// Of the whole entry.
-    pub(super) len: usize,
+    bytes: &'a [u8],
 }
 
 impl<'a> Entry<'a> {
@@ -129,67 +117,126 @@ impl<'a> Entry<'a> {
             Some(path) => Some(path.to_str()?),
             None => None,
         };
-        bytes.extend([0; PLACE]);
+        let begin = bytes.len();
+        bytes.extend([0; at::LENGTH + 4]);
         bytes.extend(folder.to_le_bytes());
         bytes.extend(created_at.to_le_bytes());
         bytes.extend(identity.inode.to_le_bytes());
         bytes.extend(identity.changed_s.to_le_bytes());
         bytes.extend(identity.changed_ns.to_le_bytes());
         bytes.extend(identity.size.to_le_bytes());
-        bytes.push(u8::try_from(status).ok()?);
+        bytes.extend(u32::try_from(status).ok()?.to_le_bytes());
         put_text(bytes, Some(task.id.as_str()));
         put_text(bytes, task.name.as_deref());
         put_text(bytes, workdir);
         put_text(bytes, task.parent_session_id.as_deref());
         bytes.extend(u32::try_from(task.tags.len()).ok()?.to_le_bytes());
         task.tags.iter().for_each(|tag| put_text(bytes, Some(tag)));
+        let length = u32::try_from(bytes.len() - begin).ok()?;
+        bytes[begin + at::LENGTH..][..4].copy_from_slice(&length.to_le_bytes());
         Some(())
     }
 
-    /// Reads the entry that begins here.
-    pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
-        let mut fields = Fields(bytes);
-        let place = Place {
+    /// The entry that begins here.
+    pub(super) fn at(bytes: &'a [u8]) -> Option<Self> {
+        let length = Fields(bytes.get(at::LENGTH..)?).u32()? as usize;
+        let bytes = bytes.get(..length)?;
+        (length > at::TEXTS).then_some(Self { bytes })
+    }
+
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    fn fields(&self, at: usize) -> Fields<'a> {
+        Fields(&self.bytes[at..])
+    }
+
+    pub(super) fn place(&self) -> Option<Place> {
+        let mut fields = self.fields(0);
+        Some(Place {
             offset: fields.u64()?,
             len: fields.u32()?,
             crc: fields.u32()?,
-        };
-        let (folder, created_at) = (fields.u64()?, fields.i64()?);
-        let identity = Identity {
+        })
+    }
+
+    /// The inode of the task's folder.
+    pub(super) fn folder(&self) -> Option<u64> {
+        self.fields(at::FOLDER).u64()
+    }
+
+    pub(crate) fn created_at(&self) -> i64 {
+        self.fields(at::CREATED_AT).i64().unwrap_or(i64::MIN)
+    }
+
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        let mut fields = self.fields(at::IDENTITY);
+        Some(Identity {
             inode: fields.u64()?,
             changed_s: fields.i64()?,
             changed_ns: fields.i64()?,
             size: fields.i64()?,
-        };
-        let status = *TaskStatus::ALL.get(usize::from(*fields.take(1)?.first()?))?;
-        let id = fields.text()??;
-        let (name, workdir, session) = (fields.text()?, fields.text()?, fields.text()?);
-        let tags = fields;
-        for _ in 0..fields.u32()? {
-            fields.text()??;
-        }
-        Some(Self {
-            place,
-            identity,
-            folder,
-            created_at,
-            status,
-            id,
-            name,
-            workdir: workdir.map(Path::new),
-            session,
-            tags,
-            len: bytes.len() - fields.0.len(),
         })
     }
 
+    pub(crate) fn status(&self) -> Option<TaskStatus> {
+        let number = self.fields(at::STATUS).u32()?;
+        TaskStatus::ALL.get(number as usize).copied()
+    }
+
+    pub(super) fn id_bytes(&self) -> &'a [u8] {
+        self.fields(at::TEXTS).bytes().flatten().unwrap_or(b"")
+    }
+
+    pub(crate) fn id(&self) -> &'a str {
+        std::str::from_utf8(self.id_bytes()).unwrap_or("")
+    }
+
+    pub(crate) fn name(&self) -> Option<&'a str> {
+        self.text(1)
+    }
+
+    pub(crate) fn workdir(&self) -> Option<&'a Path> {
+        self.text(2).map(Path::new)
+    }
+
+    pub(crate) fn parent_session_id(&self) -> Option<&'a str> {
+        self.text(3)
+    }
+
     pub(crate) fn has_tag(&self, wanted: &str) -> bool {
-        let mut fields = self.tags;
+        let mut fields = self.behind(TEXTS);
         let count = fields.u32().unwrap_or(0);
-        (0..count).any(|_| fields.text().flatten() == Some(wanted))
+        (0..count).any(|_| fields.bytes().flatten() == Some(wanted.as_bytes()))
+    }
+
+    fn text(&self, number: usize) -> Option<&'a str> {
+        std::str::from_utf8(self.behind(number).bytes()??).ok()
+    }
+
+    /// What comes behind so many texts.
+    fn behind(&self, texts: usize) -> Fields<'a> {
+        let mut fields = self.fields(at::TEXTS);
+        for _ in 0..texts {
+            fields.bytes();
+        }
+        fields
     }
 }
 
+/// Where the numbers of an entry are.
+mod at {
+    pub(super) const LENGTH: usize = 16;
+    pub(super) const FOLDER: usize = 20;
+    pub(super) const CREATED_AT: usize = 28;
+    pub(super) const IDENTITY: usize = 36;
+    pub(super) const STATUS: usize = 68;
+    pub(super) const TEXTS: usize = 72;
+}
+
+/// Id, name, working directory, session; then the tags.
+const TEXTS: usize = 4;
 /// Of a place, at the beginning of an entry.
 const PLACE: usize = 16;
 
@@ -234,10 +281,68 @@ impl<'a> Fields<'a> {
     }
 
     /// `Some(None)`: there is none, and that is what was written.
-    fn text(&mut self) -> Option<Option<&'a str>> {
+    #[allow(
+        clippy::option_option,
+        reason = "that nothing can be read is another matter"
+    )]
+    fn bytes(&mut self) -> Option<Option<&'a [u8]>> {
         match self.u32()? {
             NONE => Some(None),
-            len => std::str::from_utf8(self.take(len as usize)?).ok().map(Some),
+            len => self.take(len as usize).map(Some),
         }
     }
+}
+
+/// Finds entries by the inode of their folder: a hash table with linear probing, at most half full.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    slots: &'a [u8],
+    count: usize,
+}
+
+/// Of a slot: an inode, and a place plus one.
+const SLOT: usize = 12;
+
+impl<'a> Table<'a> {
+    /// How many bytes the table of so many entries takes.
+    pub(super) fn size(entries: usize) -> usize {
+        (entries * 2).next_power_of_two() * SLOT
+    }
+
+    pub(super) fn of(slots: &'a [u8]) -> Self {
+        let count = slots.len() / SLOT;
+        Self { slots, count }
+    }
+
+    pub(super) fn fill(slots: &mut [u8], folder: u64, place: u32) {
+        let count = slots.len() / SLOT;
+        let mut at = first_slot(folder, count);
+        while slots[at * SLOT + 8..][..4] != [0; 4] {
+            at = (at + 1) % count;
+        }
+        slots[at * SLOT..][..8].copy_from_slice(&folder.to_le_bytes());
+        slots[at * SLOT + 8..][..4].copy_from_slice(&(place + 1).to_le_bytes());
+    }
+
+    pub(super) fn find(&self, folder: u64) -> Option<usize> {
+        let mut at = first_slot(folder, self.count);
+        for _ in 0..self.count {
+            let mut slot = Fields(self.slots.get(at * SLOT..)?);
+            let (found, place) = (slot.u64()?, slot.u32()?);
+            if place == 0 {
+                return None;
+            }
+            if found == folder {
+                return Some(place as usize - 1);
+            }
+            at = (at + 1) % self.count;
+        }
+        None
+    }
+}
+
+/// Inodes mostly follow each other; multiplied, they are spread.
+fn first_slot(folder: u64, count: usize) -> usize {
+    let spread = folder.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from(spread).unwrap_or(0) & (count.wrapping_sub(1))
 }

@@ -29,7 +29,7 @@ use crate::task::{Task, TaskId};
 use changes::Changes;
 pub(crate) use changes::announce;
 pub(crate) use layout::{Entry, Identity};
-use layout::{Fields, HEAD, Head, LOOKUP};
+use layout::{HEAD, Head, Table};
 pub(crate) use texts::Texts;
 pub(crate) use writing::CacheWriter;
 
@@ -43,7 +43,7 @@ const LARGEST_INDEX: u32 = 512 << 20;
 pub(crate) struct ListCache {
     file: File,
     count: usize,
-    /// The pairs by inode, then the entries.
+    /// The table, then the entries.
     index: Vec<u8>,
     changes: Changes,
     changed: BTreeSet<Vec<u8>>,
@@ -69,7 +69,7 @@ impl ListCache {
         let mut index = vec![0; head.index_len as usize];
         file.read_exact_at(&mut index, head.index).ok()?;
         let count = usize::try_from(head.count).ok()?;
-        if crc32fast::hash(&index) != head.index_crc || index.len() / LOOKUP < count {
+        if crc32fast::hash(&index) != head.index_crc || index.len() < Table::size(count) {
             return None;
         }
         let mut cache = Self {
@@ -100,30 +100,20 @@ impl ListCache {
         self.changes.is_long()
     }
 
-    /// (inode of the folder, place of the entry), by inode.
-    pub(crate) fn folders(&self) -> impl Iterator<Item = (u64, usize)> {
-        let pairs = self.index[..self.count * LOOKUP].chunks_exact(LOOKUP);
-        pairs.filter_map(|pair| {
-            let mut fields = Fields(pair);
-            Some((fields.u64()?, fields.u32()? as usize))
-        })
+    /// Where the entry of a folder is, whether it can still be believed or not.
+    pub(crate) fn place(&self, folder: u64) -> Option<usize> {
+        Table::of(&self.index[..Table::size(self.count)]).find(folder)
     }
 
-    /// The entry at a place, if it is of this folder and can still be believed.
-    pub(crate) fn find(&self, at: usize, folder: u64, id: &[u8]) -> Option<Entry<'_>> {
-        let entry = self.entry(at)?;
-        let fits = entry.id.as_bytes() == id && entry.folder == folder;
-        (fits && !self.changed.contains(id)).then_some(entry)
+    /// The entry at a place, if it is of this task and can still be believed.
+    pub(crate) fn find(&self, at: usize, id: &[u8]) -> Option<Entry<'_>> {
+        let entry = self.entry(at).filter(|entry| entry.id_bytes() == id)?;
+        (self.changed.is_empty() || !self.changed.contains(id)).then_some(entry)
     }
 
     /// The entry at a place.
     pub(crate) fn entry(&self, at: usize) -> Option<Entry<'_>> {
-        Entry::decode(self.index.get(self.count * LOOKUP..)?.get(at..)?)
-    }
-
-    fn entry_bytes(&self, at: usize) -> Option<&[u8]> {
-        let len = self.entry(at)?.len;
-        self.index.get(self.count * LOOKUP..)?.get(at..at + len)
+        Entry::at(self.index.get(Table::size(self.count)..)?.get(at..)?)
     }
 }
 

@@ -30,7 +30,7 @@ impl<'a> Texts<'a> {
 
     /// The text of an entry; `None` when it is damaged.
     pub(crate) fn get(&mut self, entry: &Entry<'_>) -> Option<&[u8]> {
-        let Place { offset, len, crc } = entry.place;
+        let Place { offset, len, crc } = entry.place()?;
         let len = len as usize;
         if len > super::writing::LONGEST_TEXT {
             return None;

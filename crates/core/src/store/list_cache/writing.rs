@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::changes::Changes;
-use super::layout::{HEAD, Head, Place, put_place};
+use super::layout::{HEAD, Head, Place, Table, put_place};
 use super::{Entry, Identity, ListCache, NAME, Texts, stamp};
 use crate::store::{Home, stat};
 use crate::task::Task;
@@ -147,48 +147,35 @@ impl CacheWriter {
         let mut writer = BufWriter::with_capacity(256 << 10, file);
         writer.write_all(&[0; HEAD])?;
         writer.write_all(stamp.as_bytes())?;
-        let mut offset = (HEAD + stamp.len()) as u64;
-        let mut entries = Vec::new();
-        let mut folders = Vec::new();
-        let mut carried = cache.map(|cache| (cache, Texts::of(cache, usize::MAX)));
+        let mut index = Index::begin((HEAD + stamp.len()) as u64);
+        let mut texts = cache.map(|cache| Texts::of(cache, usize::MAX));
         for kept in &self.tasks {
-            let (entry, text) = match (&kept.source, &mut carried) {
-                (Source::Fresh(entry, text), _) => {
-                    (&self.entries[entry.clone()], &self.texts[text.clone()])
+            let (entry, text) = match &kept.source {
+                Source::Fresh(entry, text) => {
+                    let entry = Entry::at(&self.entries[entry.clone()]);
+                    (entry, Some(&self.texts[text.clone()]))
                 }
-                (Source::Carried(at), Some((cache, texts))) => {
-                    let text = cache.entry(*at).and_then(|entry| texts.get(&entry));
-                    let (Some(entry), Some(text)) = (cache.entry_bytes(*at), text) else {
-                        continue;
-                    };
-                    (entry, text)
+                Source::Carried(at) => {
+                    let entry = cache.and_then(|cache| cache.entry(*at));
+                    let text = entry.zip(texts.as_mut());
+                    (entry, text.and_then(|(entry, texts)| texts.get(&entry)))
                 }
-                (Source::Carried(_), None) => continue,
             };
-            let at = entries.len();
-            entries.extend(entry);
-            let place = Place {
-                offset,
-                len: u32::try_from(text.len()).map_err(io::Error::other)?,
-                crc: crc32fast::hash(text),
-            };
-            put_place(&mut entries[at..], place);
-            let folder = Entry::decode(&entries[at..]).map(|entry| entry.folder);
-            folders.push((folder, u32::try_from(at).map_err(io::Error::other)?));
-            writer.write_all(text)?;
-            offset += text.len() as u64;
+            if let (Some(entry), Some(text)) = (entry, text) {
+                index.add(&entry, text)?;
+                writer.write_all(text)?;
+            }
         }
         writer.flush()?;
         drop(writer);
-        let count = u32::try_from(folders.len()).map_err(io::Error::other)?;
-        let index = index_of(folders, &entries);
+        let (index, count, offset) = index.end();
         file.write_all_at(&index, offset)?;
         let head = Head {
             index: offset,
-            index_len: u32::try_from(index.len()).map_err(io::Error::other)?,
+            index_len: number(index.len())?,
             count,
             index_crc: crc32fast::hash(&index),
-            stamp_len: u32::try_from(stamp.len()).map_err(io::Error::other)?,
+            stamp_len: number(stamp.len())?,
             changes: self.changes.end,
             token: self.changes.token,
         };
@@ -199,8 +186,8 @@ impl CacheWriter {
     fn sort(&mut self, cache: Option<&ListCache>) {
         let Self { tasks, entries, .. } = self;
         let id = |source: &Source| match source {
-            Source::Fresh(entry, _) => Entry::decode(&entries[entry.clone()]).map(|it| it.id),
-            Source::Carried(at) => cache.and_then(|cache| cache.entry(*at)).map(|it| it.id),
+            Source::Fresh(entry, _) => Entry::at(&entries[entry.clone()]).map(|it| it.id_bytes()),
+            Source::Carried(at) => Some(cache?.entry(*at)?.id_bytes()),
         };
         tasks.sort_unstable_by(|a, b| {
             let by_time = Reverse(a.created_at).cmp(&Reverse(b.created_at));
@@ -209,15 +196,52 @@ impl CacheWriter {
     }
 }
 
-fn index_of(mut folders: Vec<(Option<u64>, u32)>, entries: &[u8]) -> Vec<u8> {
-    folders.sort_unstable();
-    let mut index = Vec::with_capacity(folders.len() * super::LOOKUP + entries.len());
-    for (folder, at) in folders {
-        index.extend(folder.unwrap_or(0).to_le_bytes());
-        index.extend(at.to_le_bytes());
+/// An index that is being made.
+struct Index {
+    /// Where the next text comes.
+    offset: u64,
+    entries: Vec<u8>,
+    folders: Vec<(u64, u32)>,
+}
+
+impl Index {
+    fn begin(offset: u64) -> Self {
+        Self {
+            offset,
+            entries: Vec::new(),
+            folders: Vec::new(),
+        }
     }
-    index.extend(entries);
-    index
+
+    fn add(&mut self, entry: &Entry<'_>, text: &[u8]) -> io::Result<()> {
+        let at = self.entries.len();
+        let folder = entry.folder().ok_or(io::ErrorKind::InvalidData)?;
+        let place = Place {
+            offset: self.offset,
+            len: number(text.len())?,
+            crc: crc32fast::hash(text),
+        };
+        self.folders.push((folder, number(at)?));
+        self.entries.extend(entry.bytes());
+        put_place(&mut self.entries[at..], place);
+        self.offset += text.len() as u64;
+        Ok(())
+    }
+
+    /// The whole index, how many entries it has, and where it is to be.
+    fn end(self) -> (Vec<u8>, u32, u64) {
+        let mut index = vec![0; Table::size(self.folders.len())];
+        for &(folder, at) in &self.folders {
+            Table::fill(&mut index, folder, at);
+        }
+        index.extend(self.entries);
+        let count = u32::try_from(self.folders.len()).unwrap_or(0);
+        (index, count, self.offset)
+    }
+}
+
+fn number(length: usize) -> io::Result<u32> {
+    u32::try_from(length).map_err(io::Error::other)
 }
 
 const ASIDE: &str = "list.cache.new";
