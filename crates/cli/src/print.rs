@@ -32,22 +32,22 @@ pub(crate) fn success(command: &str, data: &impl Serialize, code: u8) -> u8 {
 }
 
 /// Prints a page of tasks in one line, without making values of what is text already.
-pub(crate) fn page(command: &str, page: &ListPage) -> u8 {
+pub(crate) fn page(page: &ListPage) -> u8 {
     // Not through the standard library's own buffer, which looks for ends of lines.
     let written = output().try_clone_to_owned().and_then(|output| {
         let mut target = BufWriter::with_capacity(PIECE, File::from(output));
-        write_page(&mut target, command, page)
+        write_page(&mut target, page)
     });
     match written {
         Ok(()) => 0,
-        Err(error) => unprintable(command, &error),
+        Err(error) => unprintable("list", &error),
     }
 }
 
-fn write_page(target: &mut impl Write, command: &str, page: &ListPage) -> io::Result<()> {
+fn write_page(target: &mut impl Write, page: &ListPage) -> io::Result<()> {
     write!(
         target,
-        r#"{{"ok":true,"command":"{command}","data":{{"total":{},"tasks":["#,
+        r#"{{"ok":true,"command":"list","data":{{"total":{},"tasks":["#,
         page.total()
     )?;
     let mut separator: &[u8] = b"";

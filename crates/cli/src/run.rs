@@ -74,7 +74,10 @@ impl Call {
                 let answer = op::status(&client()?, &payload.one()?)?;
                 Ok(self.answer(&answer, self.exit_status(&[&answer.task])))
             }
-            Command::List => self.list(&payload.one()?),
+            Command::List if std::io::stdout().is_terminal() => {
+                Ok(self.answer(&op::list(&client()?, &payload.one()?)?, 0))
+            }
+            Command::List => Ok(print::page(&op::list_page(&client()?, &payload.one()?)?)),
             Command::Wait => self.wait(&payload.one()?),
             Command::Stop => self.stop(&payload),
             Command::Restart => self.restart(&payload),
@@ -181,14 +184,6 @@ impl Call {
                 Ok(self.answer(&answer, code))
             }
         }
-    }
-
-    fn list(self, request: &request::List) -> Result<u8> {
-        if std::io::stdout().is_terminal() {
-            return Ok(self.answer(&op::list(&client()?, request)?, 0));
-        }
-        let page = op::list_page(&client()?, request)?;
-        Ok(print::page(self.command.name(), &page))
     }
 
     fn wait(self, request: &request::Wait) -> Result<u8> {

@@ -208,3 +208,75 @@ fn replace(home: BorrowedFd<'_>) -> Option<Changes> {
     }
     Changes::of(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    fn announce_in(home: &File, id: &str) -> Announced {
+        announce(home.as_fd(), "", &TaskId::parse(id).unwrap())
+    }
+
+    #[test]
+    fn who_reads_on_finds_what_was_announced() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = File::open(folder.path()).unwrap();
+        drop(announce_in(&home, "early"));
+        let mut changes = Changes::open(home.as_fd()).unwrap();
+        assert_eq!(changes.settle(home.as_fd()).unwrap(), b"early\n");
+        let mut later = changes.again().unwrap();
+        drop(announce_in(&home, "a"));
+        drop(announce_in(&home, "b"));
+        assert_eq!(later.read_on().unwrap(), b"a\nb\n");
+        assert_eq!(later.read_on().unwrap(), b"");
+        // The place up to which a cache knows them is that of its making.
+        let mut reader = Changes::open(home.as_fd()).unwrap();
+        reader.go_to(changes.end).unwrap();
+        assert_eq!(reader.read_on().unwrap(), b"a\nb\n");
+        assert_eq!(reader.go_to(reader.end + 1), None);
+    }
+
+    #[test]
+    fn nothing_settles_while_a_change_is_still_to_be_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = File::open(folder.path()).unwrap();
+        let announced = announce_in(&home, "a");
+        let mut changes = Changes::open(home.as_fd()).unwrap();
+        assert_eq!(changes.settle(home.as_fd()), None);
+        drop(announced);
+        assert_eq!(changes.settle(home.as_fd()).unwrap(), b"a\n");
+    }
+
+    #[test]
+    fn a_long_file_is_replaced_and_nothing_announced_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = File::open(folder.path()).unwrap();
+        drop(announce_in(&home, "first"));
+        let path = folder.path().join(NAME);
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all("x\n".repeat(40_000).as_bytes()).unwrap();
+        let mut changes = Changes::open(home.as_fd()).unwrap();
+        let before = changes.token;
+        let read = changes.settle(home.as_fd()).unwrap();
+        assert!(read.starts_with(b"first\nx\n") && read.ends_with(b"x\n"));
+        assert_ne!(changes.token, before, "a cache of before is void");
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), HEAD);
+        drop(announce_in(&home, "late"));
+        assert_eq!(changes.read_on().unwrap(), b"late\n");
+    }
+
+    #[test]
+    fn what_cannot_be_announced_leaves_no_cache_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = File::open(folder.path()).unwrap();
+        drop(announce_in(&home, "a"));
+        let reader = Changes::open(home.as_fd()).unwrap();
+        // Somebody is making a cache and does not get on.
+        reader.file.lock().unwrap();
+        drop(announce_in(&home, "b"));
+        assert!(Changes::open(home.as_fd()).is_none());
+        drop(announce_in(&home, "c"));
+        assert_ne!(Changes::open(home.as_fd()).unwrap().token, reader.token);
+    }
+}

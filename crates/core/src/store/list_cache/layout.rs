@@ -293,56 +293,64 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Finds entries by the inode of their folder: a hash table with linear probing, at most half full.
-#[derive(Debug)]
-pub(super) struct Table<'a> {
-    slots: &'a [u8],
-    count: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::TaskId;
+    use std::path::PathBuf;
 
-/// Of a slot: an inode, and a place plus one.
-const SLOT: usize = 12;
-
-impl<'a> Table<'a> {
-    /// How many bytes the table of so many entries takes.
-    pub(super) fn size(entries: usize) -> usize {
-        (entries * 2).next_power_of_two() * SLOT
+    #[test]
+    fn what_is_written_is_read() {
+        let mut task = Task::unknown(TaskId::parse("a").unwrap(), PathBuf::from("/l"));
+        task.status = TaskStatus::Killed;
+        task.tags = vec!["x".to_owned(), String::new()];
+        task.workdir = Some(PathBuf::from("/w"));
+        let identity = Identity {
+            inode: 1,
+            changed_s: -2,
+            changed_ns: 3,
+            size: 4,
+        };
+        let mut bytes = b"before".to_vec();
+        Entry::encode(&task, -5, 6, &identity, &mut bytes).unwrap();
+        let place = Place {
+            offset: 7,
+            len: 8,
+            crc: 9,
+        };
+        put_place(&mut bytes[6..], place);
+        let whole = bytes[6..].to_vec();
+        bytes.extend(b"behind");
+        let entry = Entry::at(&bytes[6..]).unwrap();
+        assert_eq!(entry.bytes(), whole);
+        assert_eq!((entry.place(), entry.folder()), (Some(place), Some(6)));
+        assert_eq!((entry.id(), entry.created_at()), ("a", -5));
+        assert_eq!(entry.identity(), Some(identity));
+        assert_eq!(entry.status(), Some(TaskStatus::Killed));
+        assert_eq!((entry.name(), entry.parent_session_id()), (None, None));
+        assert_eq!(entry.workdir(), Some(Path::new("/w")));
+        assert!(entry.has_tag("x") && entry.has_tag("") && !entry.has_tag("a"));
+        // One that is cut off is none.
+        assert!((0..whole.len()).all(|len| Entry::at(&whole[..len]).is_none()));
     }
 
-    pub(super) fn of(slots: &'a [u8]) -> Self {
-        let count = slots.len() / SLOT;
-        Self { slots, count }
-    }
-
-    pub(super) fn fill(slots: &mut [u8], folder: u64, place: u32) {
-        let count = slots.len() / SLOT;
-        let mut at = first_slot(folder, count);
-        while slots[at * SLOT + 8..][..4] != [0; 4] {
-            at = (at + 1) % count;
+    #[test]
+    fn a_head_that_is_not_as_it_was_written_is_none() {
+        let head = Head {
+            index: 1,
+            index_len: 2,
+            count: 3,
+            index_crc: 4,
+            stamp_len: 5,
+            changes: 6,
+            token: *b"0123456789abcdef",
+        };
+        let good = head.encode();
+        assert_eq!(Head::decode(&good), Some(head));
+        for at in 0..HEAD {
+            let mut bad = good;
+            bad[at] ^= 1;
+            assert_eq!(Head::decode(&bad), None, "byte {at}");
         }
-        slots[at * SLOT..][..8].copy_from_slice(&folder.to_le_bytes());
-        slots[at * SLOT + 8..][..4].copy_from_slice(&(place + 1).to_le_bytes());
     }
-
-    pub(super) fn find(&self, folder: u64) -> Option<usize> {
-        let mut at = first_slot(folder, self.count);
-        for _ in 0..self.count {
-            let mut slot = Fields(self.slots.get(at * SLOT..)?);
-            let (found, place) = (slot.u64()?, slot.u32()?);
-            if place == 0 {
-                return None;
-            }
-            if found == folder {
-                return Some(place as usize - 1);
-            }
-            at = (at + 1) % self.count;
-        }
-        None
-    }
-}
-
-/// Inodes mostly follow each other; multiplied, they are spread.
-fn first_slot(folder: u64, count: usize) -> usize {
-    let spread = folder.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    usize::try_from(spread).unwrap_or(0) & (count.wrapping_sub(1))
 }

@@ -11,6 +11,7 @@
 
 mod changes;
 mod layout;
+mod table;
 mod texts;
 mod writing;
 
@@ -29,7 +30,8 @@ use crate::task::{Task, TaskId};
 use changes::Changes;
 pub(crate) use changes::announce;
 pub(crate) use layout::{Entry, Identity};
-use layout::{HEAD, Head, Table};
+use layout::{HEAD, Head};
+use table::Table;
 pub(crate) use texts::Texts;
 pub(crate) use writing::CacheWriter;
 

@@ -12,7 +12,8 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::changes::Changes;
-use super::layout::{HEAD, Head, Place, Table, put_place};
+use super::layout::{HEAD, Head, Place, put_place};
+use super::table::Table;
 use super::{Entry, Identity, ListCache, NAME, Texts, stamp};
 use crate::store::{Home, stat};
 use crate::task::Task;
@@ -27,6 +28,7 @@ const FEW: usize = 128;
 /// Collects what goes into a new cache. It is made before the first record is read.
 #[derive(Debug)]
 pub(crate) struct CacheWriter {
+    aside: Aside,
     changes: Changes,
     tasks: Vec<Kept>,
     /// Of the tasks that have been read.
@@ -69,6 +71,8 @@ impl CacheWriter {
         if unknown < enough {
             return None;
         }
+        // Where nothing can be written, nothing need be collected.
+        let aside = Aside::open(home).ok()??;
         let changes = match cache {
             Some(cache) => {
                 let lines = cache.changes.settle(home.as_fd())?;
@@ -82,6 +86,7 @@ impl CacheWriter {
             }
         };
         Some(Self {
+            aside,
             changes,
             tasks: Vec::new(),
             entries: Vec::new(),
@@ -121,28 +126,16 @@ impl CacheWriter {
     /// Puts the new cache in the place of the one before, if it is worth it. That it cannot be
     /// written changes no answer.
     pub(crate) fn finish(mut self, home: &Home, cache: Option<&ListCache>) {
-        if self.fresh >= self.enough {
-            let _ = self.write(home, cache);
+        let is_written = self.fresh >= self.enough && self.fill(home, cache).is_ok();
+        if !is_written || renameat(home, ASIDE, home, NAME).is_err() {
+            let _ = unlinkat(home, ASIDE, UnlinkatFlags::NoRemoveDir);
         }
     }
 
-    fn write(&mut self, home: &Home, cache: Option<&ListCache>) -> io::Result<()> {
-        let Some(file) = Aside::open(home)? else {
-            return Ok(());
-        };
-        let written = self.fill(home, cache, &file.file);
-        match written {
-            Ok(()) => file.publish(home),
-            Err(error) => {
-                let _ = unlinkat(home, ASIDE, UnlinkatFlags::NoRemoveDir);
-                Err(error)
-            }
-        }
-    }
-
-    fn fill(&mut self, home: &Home, cache: Option<&ListCache>, file: &File) -> io::Result<()> {
+    fn fill(&mut self, home: &Home, cache: Option<&ListCache>) -> io::Result<()> {
         let stamp = stamp(home).ok_or(io::ErrorKind::NotFound)?;
         self.sort(cache);
+        let file = &self.aside.file;
         // Until all of it is there, the head is nothing but zeros.
         let mut writer = BufWriter::with_capacity(256 << 10, file);
         writer.write_all(&[0; HEAD])?;
@@ -247,6 +240,7 @@ fn number(length: usize) -> io::Result<u32> {
 const ASIDE: &str = "list.cache.new";
 
 /// The file in which a cache is written, ours alone for as long as this lives.
+#[derive(Debug)]
 struct Aside {
     file: File,
 }
@@ -279,10 +273,5 @@ impl Aside {
         }
         file.set_len(0)?;
         Ok(Some(Self { file }))
-    }
-
-    fn publish(self, home: &Home) -> io::Result<()> {
-        renameat(home, ASIDE, home, NAME)?;
-        Ok(())
     }
 }
