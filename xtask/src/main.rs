@@ -7,6 +7,7 @@
 //! - `npm`: the packages of the npm registry, built, packed and tried out;
 //! - `instructions`: how many instructions the everyday commands take; with `--check`, whether that
 //!   is what is written down;
+//! - `fuzz`: hostile input for everything that is read, briefly or for as long as it is told;
 //! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
 
 // Talking to the person at the terminal is what this program is for.
@@ -22,6 +23,7 @@ mod bench;
 mod ci;
 mod command;
 mod forbid;
+mod fuzz;
 mod instructions;
 mod npm;
 mod schemas;
@@ -38,6 +40,7 @@ const USAGE: &str = "usage: cargo xtask build
        cargo xtask instructions [--check]
        cargo xtask ci
        cargo xtask npm [--check | --binaries FOLDER]
+       cargo xtask fuzz [--target NAME] [--seconds N]
        cargo xtask bench [--quick] [--only NAME]";
 
 fn main() -> ExitCode {
@@ -72,6 +75,7 @@ fn chore(arguments: &[String]) -> Result {
         }
         ["ci"] => ci::run(&Workspace::find()?),
         ["npm", options @ ..] => npm::run(&Workspace::find()?, options),
+        ["fuzz", options @ ..] => fuzz::run(&Workspace::find()?, options),
         ["bench", options @ ..] => bench::run(&Workspace::find()?, options),
         ["--help" | "-h" | "help"] => {
             println!("{USAGE}");

@@ -27,11 +27,15 @@
 //! # Ok::<(), background_tasks_core::Error>(())
 //! ```
 
+mod bounds;
 mod client;
 mod clock;
 mod env_file;
 mod error;
 pub mod event;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod log;
 pub mod op;
 mod process;
@@ -42,6 +46,7 @@ pub mod supervisor;
 pub mod task;
 mod wait;
 
+pub use bounds::Bounds;
 pub use client::Client;
 pub use clock::{Deadline, Timestamp};
 pub use error::{Error, ErrorKind, Result, SpawnStep};

@@ -24,6 +24,8 @@ mod contract;
 mod crash;
 // Reading on: nothing missed, nothing repeated.
 mod cursors;
+// One task is damaged at random, again and again, beside others.
+mod damage;
 // What a task keeps of its caller: nothing.
 mod detach;
 // Capabilities, doctor, schemas, examples, help, usage errors.
@@ -55,6 +57,8 @@ mod logs;
 mod pauses;
 // What is typed, what is refused, and that a refusal touches nothing.
 mod payload;
+// What schemas say of payloads, held against the decoder: edges, defaults, examples.
+mod payload_schemas;
 // Tasks that have ended go by age, number and size.
 mod prune;
 // Lines in which tasks wait for a place.

@@ -54,6 +54,12 @@ fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
     })
 }
 
+/// See [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(super) fn fuzz(input: &[u8]) {
+    parse_stat(input);
+}
+
 /// Parent and session of a process; `None` when there is no such process.
 pub(crate) fn parent_and_session(pid: i32) -> Option<(i32, i32)> {
     stat(pid).map(|stat| (stat.parent, stat.session))

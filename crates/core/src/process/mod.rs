@@ -44,6 +44,12 @@ pub(crate) use reap::{Reaped, reap, reap_child, reap_waiting};
 pub(crate) use signal::{die_with_parent, kill_group, send, send_while};
 pub(crate) use spawn::{ADDRESS_SPACE_IS_LIMITED, Confinement, SignalMask, Spawn, open_group};
 pub(crate) use terminal::PseudoTerminal;
+#[cfg(all(fuzzing, target_os = "linux"))]
+pub(crate) fn fuzz_proc(input: &[u8]) {
+    os::fuzz(input);
+    usage::fuzz(input);
+}
+
 pub(crate) use usage::{listening_ports, usage};
 
 #[cfg(target_os = "linux")]
