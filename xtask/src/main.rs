@@ -5,6 +5,8 @@
 //! - `assets`: shell completions and man pages; with `--check`, whether they are up to date;
 //! - `ci`: everything that a change must pass;
 //! - `npm`: the packages of the npm registry, built, packed and tried out;
+//! - `instructions`: how many instructions the everyday commands take; with `--check`, whether that
+//!   is what is written down;
 //! - `fuzz`: hostile input for everything that is read, briefly or for as long as it is told;
 //! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
 
@@ -22,6 +24,7 @@ mod ci;
 mod command;
 mod forbid;
 mod fuzz;
+mod instructions;
 mod npm;
 mod schemas;
 mod static_build;
@@ -34,6 +37,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 const USAGE: &str = "usage: cargo xtask build
        cargo xtask schemas [--check]
        cargo xtask assets [--check]
+       cargo xtask instructions [--check]
        cargo xtask ci
        cargo xtask npm [--check | --binaries FOLDER]
        cargo xtask fuzz [--target NAME] [--seconds N]
@@ -62,6 +66,11 @@ fn chore(arguments: &[String]) -> Result {
         ["assets"] => assets::write(&Workspace::find()?),
         ["assets", "--check"] => {
             println!("{} files", assets::check(&Workspace::find()?)?);
+            Ok(())
+        }
+        ["instructions"] => instructions::write(&Workspace::find()?),
+        ["instructions", "--check"] => {
+            println!("{}", instructions::check(&Workspace::find()?)?);
             Ok(())
         }
         ["ci"] => ci::run(&Workspace::find()?),

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use background_tasks_core::event::{Frame, FrameData, FrameSink, LineBlock};
+use background_tasks_core::op::ListPage;
 use background_tasks_core::{Error, enlarge_pipe};
 use serde::Serialize;
 
@@ -30,6 +31,37 @@ pub(crate) fn success(command: &str, data: &impl Serialize, code: u8) -> u8 {
         Ok(()) => code,
         Err(error) => unprintable(command, &error),
     }
+}
+
+/// Prints a page of tasks in one line, without making values of what is text already.
+pub(crate) fn page(page: &ListPage) -> u8 {
+    // Not through the standard library's own buffer, which looks for ends of lines.
+    let written = output().try_clone_to_owned().and_then(|output| {
+        let mut target = BufWriter::with_capacity(Piece::FULL, File::from(output));
+        write_page(&mut target, page)
+    });
+    match written {
+        Ok(()) => 0,
+        Err(error) => unprintable("list", &error),
+    }
+}
+
+fn write_page(target: &mut impl Write, page: &ListPage) -> io::Result<()> {
+    write!(
+        target,
+        r#"{{"ok":true,"command":"list","data":{{"total":{},"tasks":["#,
+        page.total()
+    )?;
+    let mut separator: &[u8] = b"";
+    page.for_each_text(|text| {
+        target.write_all(separator)?;
+        separator = b",";
+        target.write_all(text)
+    })?;
+    target.write_all(br#"],"next":"#)?;
+    serde_json::to_writer(&mut *target, &page.next())?;
+    target.write_all(b"}}\n")?;
+    target.flush()
 }
 
 /// Prints an error.
@@ -57,7 +89,7 @@ fn write_text(text: &str) -> io::Result<()> {
 }
 
 fn document(target: impl Write, indented: bool, document: &impl Serialize) -> io::Result<()> {
-    let mut target = BufWriter::with_capacity(32 << 10, target);
+    let mut target = BufWriter::with_capacity(Piece::FULL, target);
     if indented {
         serde_json::to_writer_pretty(&mut target, document)?;
     } else {

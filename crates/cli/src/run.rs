@@ -74,7 +74,10 @@ impl Call {
                 let answer = op::status(&client()?, &payload.one()?)?;
                 Ok(self.answer(&answer, self.exit_status(&[&answer.task])))
             }
-            Command::List => Ok(self.answer(&op::list(&client()?, &payload.one()?)?, 0)),
+            Command::List if std::io::stdout().is_terminal() => {
+                Ok(self.answer(&op::list(&client()?, &payload.one()?)?, 0))
+            }
+            Command::List => Ok(print::page(&op::list_page(&client()?, &payload.one()?)?)),
             Command::Wait => self.wait(&payload.one()?),
             Command::Stop => self.stop(&payload),
             Command::Restart => self.restart(&payload),

@@ -17,10 +17,14 @@ use crate::Result;
 
 const CREATED_AT: &str = "\"created_at\":";
 
-/// A thousand and ten thousand tasks.
+/// A thousand tasks and more, with what `list` has kept of them and without.
 pub fn measure(setup: &Setup) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for count in [1_000, 10_000] {
+    let counts: &[usize] = match setup.quick {
+        true => &[1_000, 10_000],
+        false => &[1_000, 10_000, 100_000],
+    };
+    for &count in counts {
         rows.extend(of_many(setup, count)?);
     }
     Ok(rows)
@@ -51,19 +55,37 @@ fn of_many(setup: &Setup, count: usize) -> Result<Vec<Row>> {
         Samples::from_iter([list(count)?]),
     );
     let folder = scratch(setup, &format!("list-{count}-nohup"))?;
+    // A folder in the place of what is about to be kept: then nothing is.
+    let without_cache = |limit| {
+        let [cache, aside, kept] =
+            ["list.cache", "list.cache.new", "kept"].map(|name| home.folder.join(name));
+        fs::rename(&cache, &kept)?;
+        fs::create_dir(&aside)?;
+        let time = list(limit);
+        fs::remove_dir(&aside)?;
+        fs::rename(&kept, &cache)?;
+        time
+    };
     let contenders = vec![
         Contender::new("nohup true", || Ok(nohup(&folder, "true")?.0)),
         Contender::new(format!("list 50 of {count}"), || list(50)),
+        Contender::new(format!("list 50 of {count}, nothing kept"), || {
+            without_cache(50)
+        }),
         Contender::new(format!("list all of {count}"), || list(count)),
+        Contender::new(format!("list all of {count}, nothing kept"), || {
+            without_cache(count)
+        }),
     ];
     let per_task = |median: f64| format!("{:.2} us per task", median * 1000.0 / count as f64);
-    let mut rows = race(setup.rounds(30, 7), contenders, |_| Ok(()))?;
-    let all = rows.pop().map(|row| row.remark(per_task));
-    Ok(rows
-        .into_iter()
-        .chain(all)
-        .chain([first.remark(per_task)])
-        .collect())
+    let rounds = setup.rounds(if count > 10_000 { 9 } else { 30 }, 7);
+    let rows = race(rounds, contenders, |_| Ok(()))?;
+    let remarked = |(number, row): (usize, Row)| match number {
+        0 | 1 => row,
+        _ => row.remark(per_task),
+    };
+    let rows = rows.into_iter().enumerate().map(remarked);
+    Ok(rows.chain([first.remark(per_task)]).collect())
 }
 
 /// Runs one task to its end and copies it until there are so many.

@@ -54,6 +54,7 @@ mod hooks;
 mod lifecycle;
 // Many tasks: filters, order, pages.
 mod list;
+mod list_cache;
 // Memory, processor time, processes and open files; the groups that keep such limits.
 mod limits;
 // The end of a log, within limits.

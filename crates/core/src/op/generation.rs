@@ -10,8 +10,8 @@ use crate::clock::{Deadline, Timestamp};
 use crate::error::{Error, Result, SpawnStep};
 use crate::process;
 use crate::store::{
-    Awaited, FORMAT_VERSION, Home, Line, ShortLock, TASKS, TaskDir, Ticket, file, first_marked,
-    forget_text, keep_text, mark_ttl, remove_task,
+    Awaited, FORMAT_VERSION, Home, Line, Replaces, ShortLock, TASKS, TaskDir, Ticket, file,
+    first_marked, forget_text, keep_text, mark_ttl, remove_task,
 };
 use crate::supervisor::{Errand, Launch, LaunchTask, Pending};
 use crate::task::{Facts, Generation, RunToken, Task, TaskId, TaskRecord, TaskSpec, TaskState};
@@ -45,7 +45,7 @@ impl New<'_> {
             .announce(&record, previous)
             .and_then(|()| self.prepare())
             .and_then(|launch| {
-                self.put_on_record(&record)?;
+                self.put_on_record(&record, previous)?;
                 self.go(launch)
             });
         let pending = launched.inspect_err(|_| self.undo(&record, previous))?;
@@ -65,9 +65,13 @@ impl New<'_> {
         keep_text(self.dir, record).map_err(|error| self.write_error(error))
     }
 
-    fn put_on_record(&self, record: &TaskRecord) -> Result<()> {
+    fn put_on_record(&self, record: &TaskRecord, previous: Option<&[u8]>) -> Result<()> {
+        let replaces = match previous {
+            Some(_) => Replaces::AnEnd,
+            None => Replaces::NoEnd,
+        };
         self.dir
-            .write_record(record)
+            .write_record(record, replaces)
             .map_err(|error| self.write_error(error))
     }
 
@@ -113,7 +117,7 @@ impl New<'_> {
     ) -> Result<TaskRecord> {
         let record = self.record(spec, submitted_at, previous)?;
         self.announce(&record, previous)
-            .and_then(|()| self.put_on_record(&record))
+            .and_then(|()| self.put_on_record(&record, previous))
             .and_then(|()| self.join_line(&record))
             .inspect_err(|_| self.undo(&record, previous))?;
         Ok(record)

@@ -35,7 +35,7 @@ pub use doctor::{Check, DoctorAnswer, doctor, host_checks};
 pub use events::{events, stream_events, stream_logs};
 pub use follow::Follow;
 pub(crate) use generation::HANDSHAKE;
-pub use list::list;
+pub use list::{ListPage, list, list_page};
 pub use logs::{ArtifactMode, logs};
 pub use prune::prune;
 pub use recover::{Recovered, Recovery, recover};

@@ -89,7 +89,7 @@ mod tests {
         let identity = identify(pid).unwrap();
         drop(child.stdin.take());
         // Its end of the pipe closes when it exits; from then on it is a zombie until waited for.
-        std::io::copy(&mut child.stdout.take().unwrap(), &mut std::io::sink()).unwrap();
+        io::copy(&mut child.stdout.take().unwrap(), &mut io::sink()).unwrap();
         while os::stat(pid).unwrap().is_some_and(|stat| !stat.zombie) {
             std::thread::yield_now();
         }

@@ -23,6 +23,8 @@
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
 //!   tasks/<id>/cgroup                where the group of a run with limits is
 //!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
+//!   list.cache                       ended tasks as `list` shows them; see `list_cache/`
+//!   list.dirty                       which of them have changed since
 //!   logs/<id>.log                    exactly what the command wrote
 //!   logs/<id>.stderr.log             its standard error, with "stderr": "separate"
 //!   locks/<id>.lock                  held for moments by callers that change the task
@@ -40,12 +42,14 @@ mod format;
 mod home;
 mod hook;
 mod input;
+mod list_cache;
 mod lock;
 mod observe;
 mod observed;
 mod queue;
 mod remove;
 mod task_dir;
+mod tasks_folder;
 mod ttl;
 mod want;
 
@@ -62,11 +66,13 @@ pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_as
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
 pub(crate) use hook::hook_claim;
 pub(crate) use input::{InputLock, forget_text, keep_text, open_text, settle_text};
+pub(crate) use list_cache::{CacheWriter, Entry, Identity, ListCache, Texts};
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
 pub(crate) use observed::Readiness;
 pub(crate) use queue::{Line, Presence, Ticket};
 pub(crate) use remove::{remove_task, size_on_disk, sweep_trash, sweep_unfinished};
-pub(crate) use task_dir::{TaskDir, encode_record, file};
+pub(crate) use task_dir::{Replaces, TaskDir, encode_record, file};
+pub(crate) use tasks_folder::{Ended, TasksFolder};
 pub(crate) use ttl::{mark as mark_ttl, marked_until, unmark as unmark_ttl};
 pub(crate) use want::{Verb, Want};

@@ -16,6 +16,7 @@ use nix::sys::stat::{FileStat, Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::home::{LOGS, TRASH};
+use super::list_cache::announce;
 use super::{Home, ShortLock, TASKS, file};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -42,8 +43,9 @@ pub(crate) fn remove_task(home: &Home, id: &TaskId) -> Result<u64> {
     let before = size_on_disk(home, id, &from);
     home.make_folder(TRASH)?;
     let to = format!("{TRASH}/{id}.{}", crate::random::hex16());
+    let announced = announce(home.as_fd(), "", id);
     match renameat(home, from.as_str(), home, to.as_str()) {
-        Ok(()) => {}
+        Ok(()) => drop(announced),
         Err(Errno::ENOENT) => return Ok(0),
         Err(errno) => return Err(home.error("remove", &from, errno)),
     }

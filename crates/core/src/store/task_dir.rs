@@ -8,6 +8,7 @@ use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstat};
 
 use super::format::{self, FORMAT_VERSION, ReadFailure, decode, read_all, write_aside};
+use super::list_cache::announce;
 use super::{EndRecord, Want};
 use crate::task::TaskRecord;
 
@@ -38,6 +39,18 @@ pub(crate) mod file {
     pub(crate) const INPUT_TEXT: &str = "stdin.text";
     pub(crate) const CGROUP: &str = "cgroup";
     pub(crate) const PANIC: &str = "supervisor.panic";
+}
+
+/// From a task's folder to the home.
+const HOME: &str = "../../";
+
+/// What a record is written over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replaces {
+    /// None at all, or that of a task that has not ended.
+    NoEnd,
+    /// That of an ended task, which a cache may hold.
+    AnEnd,
 }
 
 /// An open folder of a task.
@@ -87,8 +100,13 @@ impl TaskDir {
 
     /// Replaces the record. Whoever calls this holds the task's short lock while no supervisor
     /// has taken over, or its supervisor lock.
-    pub(crate) fn write_record(&self, record: &TaskRecord) -> io::Result<()> {
-        write_aside(self.fd.as_fd(), file::RECORD, &encode_record(record)?)
+    pub(crate) fn write_record(&self, record: &TaskRecord, replaces: Replaces) -> io::Result<()> {
+        let bytes = encode_record(record)?;
+        let _announced = match replaces {
+            Replaces::AnEnd => Some(announce(self.fd.as_fd(), HOME, &record.id)),
+            Replaces::NoEnd => None,
+        };
+        write_aside(self.fd.as_fd(), file::RECORD, &bytes)
     }
 
     /// Brings back a record that [`TaskDir::keep_previous`] has kept: a rename needs no space. What

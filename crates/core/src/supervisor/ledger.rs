@@ -20,7 +20,7 @@ use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
-use crate::store::{EndRecord, TaskDir, create_new, file, is_regular};
+use crate::store::{EndRecord, Replaces, TaskDir, create_new, file, is_regular};
 use crate::task::{
     Health, ProcessIdentity, Reason, Recipient, RunSpan, SignalNumber, StopSettings, TaskRecord,
     TaskState,
@@ -39,6 +39,8 @@ pub(crate) struct Ledger {
     pub last_problem: Option<String>,
     /// The group of the present run; only a task with limits has one.
     pub leaf: Option<Leaf>,
+    /// What the next writing of the record replaces.
+    replaces: Replaces,
     journal: Journal,
     end: Option<File>,
     /// Set when this process executes the present run: since when.
@@ -48,9 +50,15 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn open(dir: TaskDir, record: TaskRecord, journal: Journal, live: OwnedFd) -> Self {
+        let has_ended = record.facts.state.status().is_terminal();
         Self {
             dir,
             record,
+            replaces: if has_ended {
+                Replaces::AnEnd
+            } else {
+                Replaces::NoEnd
+            },
             growth: None,
             input: None,
             last_problem: None,
@@ -234,7 +242,7 @@ impl Ledger {
         if let Some(end) = &self.end {
             let _ = EndRecord::of(&self.record.facts).write(end);
         }
-        let _ = self.dir.write_record(&self.record);
+        let _ = self.put();
         if let Some(event) = event {
             self.note(event);
         }
@@ -243,7 +251,19 @@ impl Ledger {
 
     fn write(&mut self, state: TaskState) -> io::Result<()> {
         self.prepare(state);
-        self.dir.write_record(&self.record)
+        self.put()
+    }
+
+    /// Writes the record.
+    fn put(&mut self) -> io::Result<()> {
+        self.dir.write_record(&self.record, self.replaces)?;
+        let has_ended = self.record.facts.state.status().is_terminal();
+        self.replaces = if has_ended {
+            Replaces::AnEnd
+        } else {
+            Replaces::NoEnd
+        };
+        Ok(())
     }
 
     /// The state with what has been changed in it.

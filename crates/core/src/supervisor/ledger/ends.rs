@@ -2,7 +2,7 @@
 
 use super::{Leaf, Ledger};
 use crate::event::EventData;
-use crate::store::{ended_by_itself, failed};
+use crate::store::{Replaces, ended_by_itself, failed};
 use crate::task::{FailReason, KillReason, MainExit, Reason, SignalNumber, TaskState};
 
 const KILLED: MainExit = MainExit::Signal(SignalNumber::KILL);
@@ -144,7 +144,8 @@ impl Ledger {
             let ended_at = self.record.facts.updated_at;
             self.prepare(self.record.facts.state.clone());
             self.record.facts.updated_at = ended_at;
-            let _ = self.dir.write_record(&self.record);
+            // No cache holds a task of which something may be left.
+            let _ = self.dir.write_record(&self.record, Replaces::NoEnd);
         }
     }
 }

@@ -1,0 +1,235 @@
+//! The tasks of a page, one after the other.
+
+use std::io;
+
+use super::scan::{Sources, find_page};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::op::position::Positions;
+use crate::op::resources::resources;
+use crate::request::{List, ListAnswer};
+use crate::store::{Home, ListCache, TasksFolder, Texts, observe, observe_among_others};
+use crate::task::{Task, TaskId};
+
+/// So many tasks are compared with their records before a cache is believed about them. That costs
+/// a system call each, and notices also what was changed by hand.
+const COMPARED: usize = 1000;
+
+/// As what the tasks of a page are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// As values.
+    Tasks,
+    /// As texts, which take less memory.
+    Texts,
+}
+
+/// A task on the page.
+#[derive(Debug)]
+pub(super) enum Row {
+    /// It has been read.
+    Read(ReadTask),
+    /// Where the cache has it.
+    Cached(usize),
+}
+
+/// A task that has been read.
+#[derive(Debug)]
+pub(super) struct ReadTask {
+    created_at: Option<Timestamp>,
+    id: TaskId,
+    shown: Shown,
+}
+
+#[derive(Debug)]
+enum Shown {
+    Task(Box<Task>),
+    /// As answers show it.
+    Text(Box<[u8]>),
+}
+
+impl ReadTask {
+    pub(super) fn of(task: Task, keep: Keep) -> Self {
+        let (created_at, id) = (task.created_at, task.id.clone());
+        let text = match keep {
+            Keep::Tasks => None,
+            Keep::Texts => serde_json::to_vec(&task).ok(),
+        };
+        let shown = match text {
+            Some(text) => Shown::Text(text.into_boxed_slice()),
+            None => Shown::Task(Box::new(task)),
+        };
+        Self {
+            created_at,
+            id,
+            shown,
+        }
+    }
+
+    /// Newest last; unreadable records count as oldest.
+    pub(super) fn order(&self) -> (i64, &TaskId) {
+        let created_at = self.created_at.map_or(i64::MIN, Timestamp::as_millis);
+        (created_at, &self.id)
+    }
+}
+
+/// What has been found, newest first.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// How many match, on the page or not.
+    pub total: usize,
+    /// Whether more come after the page.
+    pub has_more: bool,
+    pub rows: Vec<Row>,
+    pub cache: Option<ListCache>,
+}
+
+impl Found {
+    /// Whether the cache says of these tasks what their records say.
+    fn is_true(&self, home: &Home) -> Result<bool> {
+        let Some(cache) = &self.cache else {
+            return Ok(true);
+        };
+        let cached = self.rows.iter().filter_map(|row| match row {
+            Row::Cached(at) => Some(*at),
+            Row::Read(_) => None,
+        });
+        let cached: Vec<usize> = cached.take(COMPARED + 1).collect();
+        if cached.is_empty() || cached.len() > COMPARED {
+            return Ok(true);
+        }
+        let Some(folder) = TasksFolder::open(home)? else {
+            return Ok(false);
+        };
+        Ok(cached.into_iter().all(|at| {
+            let kept = cache.entry(at).map(|entry| (entry.id(), entry.identity()));
+            kept.is_some_and(|(id, kept)| kept.is_some() && folder.identity(id) == kept)
+        }))
+    }
+}
+
+/// The page that a `list` asks for.
+#[derive(Debug, Default)]
+pub struct ListPage {
+    home: Option<Home>,
+    found: Found,
+}
+
+impl ListPage {
+    pub(super) fn find(home: Home, request: &List, keep: Keep) -> Result<Self> {
+        let keep = if request.resources { Keep::Tasks } else { keep };
+        let mut found = find_page(&home, request, keep, Sources::CacheAndFolders)?;
+        if !found.is_true(&home)? {
+            found = find_page(&home, request, keep, Sources::Folders)?;
+        }
+        let mut page = Self {
+            home: Some(home),
+            found,
+        };
+        if request.resources {
+            page.add_resources()?;
+        }
+        Ok(page)
+    }
+
+    /// How many tasks match, on this page or not.
+    pub fn total(&self) -> usize {
+        self.found.total
+    }
+
+    /// Goes into `after` for the next page; `None` on the last one.
+    pub fn next(&self) -> Option<String> {
+        let last = self.found.rows.last().filter(|_| self.found.has_more)?;
+        let (created_at, id) = match last {
+            Row::Read(task) => (task.created_at, task.id.as_str()),
+            Row::Cached(at) => {
+                let entry = self.found.cache.as_ref()?.entry(*at)?;
+                (Some(Timestamp::from_millis(entry.created_at())), entry.id())
+            }
+        };
+        let moment = created_at.map(|at| at.to_string()).unwrap_or_default();
+        Some(format!("{moment}/{id}"))
+    }
+
+    /// Gives the tasks one after the other, each as the JSON text of a [`Task`] in one line.
+    ///
+    /// # Errors
+    /// What `give` answers with.
+    pub fn for_each_text(&self, mut give: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let cache = self.found.cache.as_ref();
+        let mut texts = cache.map(|cache| (cache, Texts::of(cache, self.found.rows.len())));
+        for row in &self.found.rows {
+            let task = match (row, &mut texts) {
+                (Row::Read(task), _) => match &task.shown {
+                    Shown::Text(text) => {
+                        give(text)?;
+                        continue;
+                    }
+                    Shown::Task(task) => Some((**task).clone()),
+                },
+                (Row::Cached(at), Some((cache, texts))) => match cache.entry(*at) {
+                    Some(entry) => {
+                        if let Some(text) = texts.get(&entry) {
+                            give(text)?;
+                            continue;
+                        }
+                        self.load(*at)
+                    }
+                    None => None,
+                },
+                (Row::Cached(_), None) => None,
+            };
+            if let Some(task) = task {
+                give(&serde_json::to_vec(&task)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A task that the cache only knows where to find. `None` when it was removed meanwhile.
+    fn load(&self, at: usize) -> Option<Task> {
+        let entry = self.found.cache.as_ref()?.entry(at)?;
+        let (home, id) = (self.home.as_ref()?, TaskId::parse(entry.id()).ok()?);
+        let mut task = observe_among_others(home, &id).ok()??.task();
+        Positions::of(home).tell(&mut task);
+        Some(task)
+    }
+
+    fn add_resources(&mut self) -> Result<()> {
+        let tasks = self.take_tasks();
+        if let Some(home) = &self.home {
+            for mut task in tasks {
+                // It takes several looks at each process.
+                let observed = observe(home, &task.id)?;
+                task.resources = Some(observed.as_ref().and_then(resources));
+                self.found
+                    .rows
+                    .push(Row::Read(ReadTask::of(task, Keep::Tasks)));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn into_answer(mut self) -> ListAnswer {
+        let next = self.next();
+        ListAnswer {
+            total: self.found.total,
+            tasks: self.take_tasks(),
+            next,
+        }
+    }
+
+    /// The tasks of a page that was not wanted as texts.
+    fn take_tasks(&mut self) -> Vec<Task> {
+        let rows = std::mem::take(&mut self.found.rows);
+        let task = |row| match row {
+            Row::Read(ReadTask {
+                shown: Shown::Task(task),
+                ..
+            }) => Some(*task),
+            Row::Read(_) => None,
+            Row::Cached(at) => self.load(at),
+        };
+        rows.into_iter().filter_map(task).collect()
+    }
+}

@@ -1,0 +1,136 @@
+//! `list.cache`: the ended tasks as answers show them, so that a `list` need not read each record.
+//!
+//! The folders are the truth. What the cache says of a task is used only where
+//!
+//! * it was made during this boot, for this home, by a build that shows tasks in the same way, and
+//!   its checksums fit;
+//! * the task's folder has still the same inode;
+//! * nobody has announced a change of the task's record since (see [`changes`]).
+//!
+//! Everything else is read from the folders. The file may be deleted at any time.
+
+mod changes;
+mod layout;
+mod table;
+mod texts;
+mod writing;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use nix::sys::stat::fstat;
+
+use super::Home;
+use super::format::open_for_reading;
+use crate::process;
+use crate::task::{Task, TaskId};
+use changes::Changes;
+pub(crate) use changes::announce;
+pub(crate) use layout::{Entry, Identity};
+use layout::{HEAD, Head};
+use table::Table;
+pub(crate) use texts::Texts;
+pub(crate) use writing::CacheWriter;
+
+/// The file's name in the home.
+const NAME: &str = "list.cache";
+/// Nothing that is not a checked number is allocated.
+const LARGEST_INDEX: u32 = 512 << 20;
+
+/// A cache that fits.
+#[derive(Debug)]
+pub(crate) struct ListCache {
+    file: File,
+    count: usize,
+    /// The table, then the entries.
+    index: Vec<u8>,
+    changes: Changes,
+    changed: BTreeSet<Vec<u8>>,
+}
+
+impl ListCache {
+    /// Opens the cache of a home; `None` when there is none that can be believed.
+    pub(crate) fn open(home: &Home) -> Option<Self> {
+        // First the cache, then what has changed since.
+        let file = open_for_reading(home.as_fd(), NAME).ok()?;
+        let stamp = stamp(home)?;
+        let mut begin = vec![0; HEAD + stamp.len()];
+        file.read_exact_at(&mut begin, 0).ok()?;
+        let head = Head::decode(&begin)?;
+        let fits = begin[HEAD..] == *stamp.as_bytes()
+            && usize::try_from(head.stamp_len) == Ok(stamp.len())
+            && head.index_len <= LARGEST_INDEX;
+        if !fits {
+            return None;
+        }
+        let mut changes = Changes::open(home.as_fd()).filter(|it| it.token == head.token)?;
+        changes.go_to(head.changes)?;
+        let mut index = vec![0; head.index_len as usize];
+        file.read_exact_at(&mut index, head.index).ok()?;
+        let count = usize::try_from(head.count).ok()?;
+        if crc32fast::hash(&index) != head.index_crc || index.len() < Table::size(count) {
+            return None;
+        }
+        let mut cache = Self {
+            file,
+            count,
+            index,
+            changes,
+            changed: BTreeSet::new(),
+        };
+        let changed = cache.changes.read_on()?;
+        cache.note_changed(&changed);
+        Some(cache)
+    }
+
+    fn note_changed(&mut self, lines: &[u8]) {
+        let ids = lines.split(|&byte| byte == b'\n');
+        let ids = ids.filter(|id| !id.is_empty()).map(<[u8]>::to_vec);
+        self.changed.extend(ids);
+    }
+
+    /// How many tasks it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether the cache should be made anew because so much has changed since.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.changes.is_long()
+    }
+
+    /// Where the entry of a folder is, whether it can still be believed or not.
+    pub(crate) fn place(&self, folder: u64) -> Option<usize> {
+        Table::of(&self.index[..Table::size(self.count)]).find(folder)
+    }
+
+    /// The entry at a place, if it is of this task and can still be believed.
+    pub(crate) fn find(&self, at: usize, id: &[u8]) -> Option<Entry<'_>> {
+        let entry = self.entry(at).filter(|entry| entry.id_bytes() == id)?;
+        (self.changed.is_empty() || !self.changed.contains(id)).then_some(entry)
+    }
+
+    /// The entry at a place.
+    pub(crate) fn entry(&self, at: usize) -> Option<Entry<'_>> {
+        Entry::at(self.index.get(Table::size(self.count)..)?.get(at..)?)
+    }
+}
+
+/// What the texts depend on besides the records.
+fn stamp(home: &Home) -> Option<String> {
+    let stat = fstat(home).ok()?;
+    let boot = process::boot_id().ok()?;
+    // What differs between builds of one version is mostly which fields there are.
+    let unknown = Task::unknown(TaskId::parse("a").ok()?, PathBuf::new());
+    let shape = crc32fast::hash(&serde_json::to_vec(&unknown).ok()?);
+    Some(format!(
+        "{}\n{}\n{}:{}\n{boot}\n{shape:08x}",
+        env!("CARGO_PKG_VERSION"),
+        home.path().display(),
+        stat.st_dev,
+        stat.st_ino
+    ))
+}
