@@ -60,7 +60,7 @@ pub(crate) use environ::{keep_environment, kept_environment};
 pub(crate) use fifo::{Fifo, has_writer, make_fifo, open_live, open_writer};
 pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
-pub(crate) use hook::hook_claim;
+pub(crate) use hook::{forget_earlier_claims, hook_claim};
 pub(crate) use input::{InputLock, forget_text, keep_text, open_text, settle_text};
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};

@@ -111,7 +111,7 @@ impl Execution<'_> {
             LogSource::Anew => self.put_in_place(&mut logs, replaces),
             LogSource::Present => Ok(()),
         };
-        if let Err(error) = placed.and_then(|()| self.ledger.settled()) {
+        if let Err(error) = placed.and_then(|()| self.ledger.settled(replaces)) {
             end_unrecorded(main, &self.ledger.record.facts.run_token);
             return Err(self.log_failure(LogStream::Main, &error));
         }

@@ -20,7 +20,7 @@ use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
-use crate::store::{EndRecord, TaskDir, file};
+use crate::store::{EndRecord, TaskDir, file, forget_earlier_claims};
 use crate::task::{
     Health, ProcessIdentity, Reason, Recipient, RunSpan, SignalNumber, StopSettings, TaskRecord,
     TaskState,
@@ -99,8 +99,13 @@ impl Ledger {
     }
 
     /// The run is on record and its log in place: what was before it is not needed any more.
-    pub(crate) fn settled(&mut self) -> io::Result<()> {
+    /// `replaces`: there is an earlier run or generation.
+    pub(crate) fn settled(&mut self, replaces: bool) -> io::Result<()> {
         self.journal.publish(&self.dir)?;
+        let TaskRecord { facts, spec, .. } = &self.record;
+        if replaces || facts.run > 1 && spec.on_exit.is_some() {
+            forget_earlier_claims(&self.dir, facts);
+        }
         let _ = self.forget_previous();
         Ok(())
     }

@@ -38,7 +38,7 @@ impl Execution<'_> {
             LogSource::Present => Ok(()),
         };
         placed
-            .and_then(|()| self.ledger.settled())
+            .and_then(|()| self.ledger.settled(replaces))
             .map_err(|error| self.log_failure(LogStream::Main, &error))
     }
 }
