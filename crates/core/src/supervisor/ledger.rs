@@ -20,7 +20,7 @@ use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
-use crate::store::{EndRecord, TaskDir, file, forget_earlier_claims};
+use crate::store::{Awaited, EndRecord, TaskDir, file, forget_earlier_claims};
 use crate::task::{
     Health, ProcessIdentity, Reason, Recipient, RunSpan, SignalNumber, StopSettings, TaskRecord,
     TaskState,
@@ -105,6 +105,12 @@ impl Ledger {
         let TaskRecord { facts, spec, .. } = &self.record;
         if replaces || facts.run > 1 && spec.on_exit.is_some() {
             forget_earlier_claims(&self.dir, facts);
+        }
+        if replaces && spec.after.is_none() {
+            let _ = Awaited::remove(&self.dir);
+        }
+        if replaces {
+            let _ = remove(&self.dir, file::PANIC);
         }
         let _ = self.forget_previous();
         Ok(())
