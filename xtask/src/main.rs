@@ -5,6 +5,7 @@
 //! - `assets`: shell completions and man pages; with `--check`, whether they are up to date;
 //! - `ci`: everything that a change must pass;
 //! - `npm`: the packages of the npm registry, built, packed and tried out;
+//! - `chaos`: kill callers, supervisors and commands everywhere, and check that it is still right;
 //! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
 
 // Talking to the person at the terminal is what this program is for.
@@ -17,6 +18,8 @@ use workspace::Workspace;
 
 mod assets;
 mod bench;
+#[cfg(target_os = "linux")]
+mod chaos;
 mod ci;
 mod command;
 mod forbid;
@@ -34,6 +37,7 @@ const USAGE: &str = "usage: cargo xtask build
        cargo xtask assets [--check]
        cargo xtask ci
        cargo xtask npm [--check | --binaries FOLDER]
+       cargo xtask chaos [--quick] [--seed N] [--minutes M] [--round N]
        cargo xtask bench [--quick] [--only NAME]";
 
 fn main() -> ExitCode {
@@ -63,6 +67,8 @@ fn chore(arguments: &[String]) -> Result {
         }
         ["ci"] => ci::run(&Workspace::find()?),
         ["npm", options @ ..] => npm::run(&Workspace::find()?, options),
+        #[cfg(target_os = "linux")]
+        ["chaos", options @ ..] => chaos::run(&Workspace::find()?, options),
         ["bench", options @ ..] => bench::run(&Workspace::find()?, options),
         ["--help" | "-h" | "help"] => {
             println!("{USAGE}");
