@@ -20,7 +20,7 @@ use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
-use crate::store::{Awaited, EndRecord, TaskDir, file, forget_earlier_claims};
+use crate::store::{EndRecord, Replaced, TaskDir, file, sweep_leftovers};
 use crate::task::{
     Health, ProcessIdentity, Reason, Recipient, RunSpan, SignalNumber, StopSettings, TaskRecord,
     TaskState,
@@ -99,18 +99,10 @@ impl Ledger {
     }
 
     /// The run is on record and its log in place: what was before it is not needed any more.
-    /// `replaces`: there is an earlier run or generation.
-    pub(crate) fn settled(&mut self, replaces: bool) -> io::Result<()> {
+    pub(crate) fn settled(&mut self, replaced: Option<Replaced>) -> io::Result<()> {
         self.journal.publish(&self.dir)?;
-        let TaskRecord { facts, spec, .. } = &self.record;
-        if replaces || facts.run > 1 && spec.on_exit.is_some() {
-            forget_earlier_claims(&self.dir, facts);
-        }
-        if replaces && spec.after.is_none() {
-            let _ = Awaited::remove(&self.dir);
-        }
-        if replaces {
-            let _ = remove(&self.dir, file::PANIC);
+        if let Some(replaced) = replaced {
+            sweep_leftovers(&self.dir, &self.record, replaced);
         }
         let _ = self.forget_previous();
         Ok(())
