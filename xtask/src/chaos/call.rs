@@ -19,7 +19,7 @@ pub struct Call {
 
 impl Call {
     pub fn new(verb: &'static str, payload: Value) -> Self {
-        let flags = vec!["--timeout".to_owned(), "20".to_owned()];
+        let flags = vec!["--timeout".to_owned(), "60".to_owned()];
         Self {
             verb,
             payload,

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::call::{Answer, Call};
-use super::invariants::list;
+use super::invariants::{has_ended, list};
 use super::proc;
 use super::random::Random;
 use super::round::Round;
@@ -15,7 +15,7 @@ use super::scripts::Kind;
 use super::verdict;
 
 /// What a task's folder may hold when nobody is busy with it.
-const AT_REST: [&str; 15] = [
+const AT_REST: [&str; 17] = [
     "task.json",
     "want.json",
     "end",
@@ -27,6 +27,9 @@ const AT_REST: [&str; 15] = [
     "timeline",
     "lines",
     "lines.stderr",
+    // A reader that was killed while it counted; the next one that counts goes on with it.
+    "lines.new",
+    "lines.stderr.new",
     "supervisor.lock",
     "stdin",
     "stdin.lock",
@@ -44,14 +47,12 @@ pub fn clean(round: &mut Round<'_>, random: &mut Random) -> Result<(), String> {
     }
     let tasks = list(round)?;
     for (id, task) in &tasks {
-        let status = task["status"].as_str().unwrap_or_default();
-        if !["exited", "killed", "failed"].contains(&status) {
-            round.problem(format!("{id} is {status} after it was stopped"));
+        if !has_ended(task) {
+            round.problem(format!("{id} is {} after it was stopped", task["status"]));
         }
     }
     verdict::judge(round, &tasks);
-    let listed: Vec<&str> = tasks.keys().map(String::as_str).collect();
-    start_anew(round, random, &listed)?;
+    start_anew(round)?;
     round.ask(Call::new("remove", json!({ "all": true })))?;
     round.ask(Call::new("prune", json!({ "keep": 0 })))?;
     let gone = round.eventually("no process is left", |round| {
@@ -71,16 +72,13 @@ pub fn clean(round: &mut Round<'_>, random: &mut Random) -> Result<(), String> {
 }
 
 /// Each id that was ever used is free for a new task, which has nothing of what was before it.
-fn start_anew(round: &mut Round<'_>, random: &mut Random, listed: &[&str]) -> Result<(), String> {
-    let mut ids: Vec<String> = ["a", "b", "c", "first"].map(str::to_owned).to_vec();
-    let was_used = |id: &String| {
-        listed.contains(&id.as_str())
-            || random.clone().percent(50)
-            || round.home.join("tasks").join(id).exists()
-    };
-    ids.retain(was_used);
-    for id in ids {
-        let mut payload = round.scripts.start(Some(&id), Kind::Exits(0));
+fn start_anew(round: &mut Round<'_>) -> Result<(), String> {
+    for id in ["a", "b", "c", "first"] {
+        // Locks stay: one tells that somebody has tried to change the task.
+        if !round.home.join(format!("locks/{id}.lock")).exists() {
+            continue;
+        }
+        let mut payload = round.scripts.start(Some(id), Kind::Exits(0));
         // Whoever joins a line takes away what is void in it.
         payload["queue"] = json!({ "group": "q", "limit": 1 });
         let expected = payload["name"]
@@ -93,9 +91,9 @@ fn start_anew(round: &mut Round<'_>, random: &mut Random, listed: &[&str]) -> Re
             other => round.problem(format!("{id} cannot be started anew: {other:?}")),
         }
         round.eventually("its supervisor is gone", |round| {
-            round.supervisors(&id).is_empty()
+            round.supervisors(id).is_empty()
         })?;
-        for name in names(&round.home.join("tasks").join(&id)) {
+        for name in names(&round.home.join("tasks").join(id)) {
             if !AT_REST.contains(&name.as_str()) {
                 round.problem(format!("left in the folder of {id}: {name}"));
             }

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call};
 use super::proc::{self, Found, Kind};
 use super::round::{INTERRUPTED, Round, Victim};
+use super::truth::Notes;
 use super::verdict;
 
 /// Whoever is on the way to some state has this long to get there.
-const SETTLING: Duration = Duration::from_secs(15);
+const SETTLING: Duration = Duration::from_secs(40);
 
 /// Checks everything; what is wrong becomes a problem of the round.
 pub fn check(round: &mut Round<'_>) -> Result<(), String> {
@@ -26,7 +27,7 @@ pub fn check(round: &mut Round<'_>) -> Result<(), String> {
         let problems = disorder(round, &tasks);
         if problems.is_empty() {
             verdict::judge(round, &tasks);
-            return Ok(());
+            return agree(round, &tasks);
         }
         if begun.elapsed() > SETTLING || INTERRUPTED.load(Ordering::Relaxed) {
             verdict::judge(round, &tasks);
@@ -48,6 +49,35 @@ pub fn list(round: &mut Round<'_>) -> Result<BTreeMap<String, Value>, String> {
     Ok(by_id.collect())
 }
 
+/// Every command tells the same of a task that has ended.
+fn agree(round: &mut Round<'_>, tasks: &BTreeMap<String, Value>) -> Result<(), String> {
+    for (id, listed) in tasks.iter().filter(|(_, task)| has_ended(task)) {
+        let one = json!({ "id": id });
+        round.ask(Call::new("logs", one.clone()))?;
+        let events = round.ask(Call::new("events", one.clone()))?;
+        let shown = events["frames"][0]["data"]["task"].clone();
+        for verb in ["status", "wait"] {
+            let task = round.ask(Call::new(verb, one.clone()))?["task"].clone();
+            for other in [task, shown.clone()] {
+                let differs = |field: &&str| other[*field] != listed[*field];
+                let fields = ["status", "reason", "exit_code", "signal", "run"];
+                if let Some(field) = fields.into_iter().find(differs) {
+                    let (one, two) = (&listed[field], &other[field]);
+                    round.problem(format!(
+                        "{id}: {field} is {one} for list, {two} for {verb} or events"
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+pub fn has_ended(task: &Value) -> bool {
+    let status = task["status"].as_str().unwrap_or_default();
+    ["exited", "killed", "failed"].contains(&status)
+}
+
 /// What is not in order now. It may be on its way.
 fn disorder(round: &Round<'_>, tasks: &BTreeMap<String, Value>) -> Vec<String> {
     let found = proc::of_home(&round.home);
@@ -56,8 +86,10 @@ fn disorder(round: &Round<'_>, tasks: &BTreeMap<String, Value>) -> Vec<String> {
         let lost = round.started.iter().filter(|id| !tasks.contains_key(*id));
         problems.extend(lost.map(|id| format!("task lost: {id} was started and is not there")));
     }
+    let notes = round.scripts.truth.read();
     for (id, task) in tasks {
         problems.extend(task_in_disorder(round, id, task, &found));
+        problems.extend(hook_missing(round, task, &notes));
     }
     for process in &found {
         problems.extend(without_task(round, tasks, process));
@@ -94,6 +126,15 @@ fn task_in_disorder(round: &Round<'_>, id: &str, task: &Value, found: &[Found]) 
         _ if alive.is_empty() || round.has_lost(Victim::Supervisor) => None,
         _ => Some(format!("{id} is {status}, and {alive:?} are alive")),
     }
+}
+
+/// Where nobody was killed who would have run it, a hook has run.
+fn hook_missing(round: &Round<'_>, task: &Value, notes: &Notes) -> Option<String> {
+    let is_owed = has_ended(task) && !task["on_exit"].is_null();
+    let is_certain = !round.has_lost(Victim::Supervisor) && !round.has_lost(Victim::Caller);
+    let mark = task["name"].as_str().unwrap_or_default();
+    let has_run = notes.hooks.iter().any(|hook| hook == mark);
+    (is_owed && is_certain && !has_run).then(|| format!("the hook of {mark} has not run"))
 }
 
 fn without_task(

@@ -1,8 +1,8 @@
 //! `cargo xtask chaos`: kill everything, everywhere, and see whether it is still right.
 //!
-//! Each round has a home of its own. Half of the rounds sweep: they kill at one system call of one
-//! life (see `lanes.rs`), each in turn. The others are storms: many callers at once, and anybody is
-//! killed at any time. After each round the invariants are checked, with nothing but the program's
+//! Each round has a home of its own. Most rounds sweep: they kill at one system call of one life (see
+//! `lanes.rs`), each in turn. Every fourth is a storm: many callers at once, and anybody is killed at
+//! any time. After each round the invariants are checked, with nothing but the program's
 //! own answers, the kernel's processes and the notes that the commands themselves have left. Then
 //! everything is cleaned up by the program's own verbs, and nothing may be left.
 //!
@@ -21,9 +21,11 @@ mod random;
 mod report;
 mod round;
 mod scripts;
+mod situations;
 mod storm;
 mod sweep;
 mod trace;
+mod tracee;
 mod truth;
 mod verdict;
 
@@ -138,15 +140,15 @@ impl Attack {
         Ok(())
     }
 
-    /// Even rounds sweep, odd ones are storms.
+    /// Every fourth round is a storm; the others sweep.
     fn round(&mut self, number: u64) -> Result {
-        if number % 2 == 1 {
+        if number % 4 == 3 {
             self.tally.storms += 1;
             return self.one(number, "storm", |_, round, random| {
                 storm::attack(round, random)
             });
         }
-        let turn = number / 2;
+        let turn = number - number / 4;
         let count = self.lanes.len() as u64;
         let lane = usize::try_from(turn % count)?;
         let title = self.lanes[lane].title();

@@ -20,7 +20,7 @@ use super::truth::Truth;
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// No command may take longer, on however busy a machine.
-pub const BOUND: Duration = Duration::from_secs(40);
+pub const BOUND: Duration = Duration::from_secs(90);
 
 /// Whom a kill has hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -219,7 +219,7 @@ impl<'a> Round<'a> {
     ) -> Result<(), String> {
         let begun = Instant::now();
         while !is(self) {
-            if begun.elapsed() > Duration::from_secs(15) || INTERRUPTED.load(Ordering::Relaxed) {
+            if begun.elapsed() > Duration::from_secs(40) || INTERRUPTED.load(Ordering::Relaxed) {
                 return Err(format!("waited in vain until {what}"));
             }
             std::thread::sleep(Duration::from_millis(1));

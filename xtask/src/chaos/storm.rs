@@ -94,7 +94,8 @@ fn carry_out(round: &mut Round<'_>, event: Event, first: usize) -> Result<(), St
     Ok(())
 }
 
-fn any_call(round: &mut Round<'_>, random: &mut Random, id: &'static str, ids: &[&str]) -> Call {
+/// Anything that can be asked of a task.
+pub fn any_call(round: &mut Round<'_>, random: &mut Random, id: &str, ids: &[&str]) -> Call {
     let one = json!({ "id": id });
     match random.below(100) {
         0..30 => {

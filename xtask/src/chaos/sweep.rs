@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
+use super::call::Answer;
 use super::lanes::Lane;
+use super::proc::{self, Kind};
 use super::random::Random;
 use super::round::{Round, Victim};
-use super::trace::{Reached, Role, Tracer};
+use super::storm;
+use super::trace::Tracer;
+use super::tracee::{Reached, Role};
 
 /// What has been swept so far.
 #[derive(Default)]
@@ -45,23 +49,27 @@ pub fn attack(
         Duration::ZERO
     };
     let too = random.percent(15);
-    let mut tracer = if lane.role == Role::Present {
+    let (mut tracer, attacked) = if lane.role == Role::Present {
         let present = round.supervisors("a");
         let present = *present.first().ok_or("there is no supervisor")?;
         let tracer = Tracer::of_present(present).map_err(|e| format!("seize: {e}"))?;
-        round.spawn(call)?;
-        tracer
+        (tracer, round.spawn(call)?)
     } else {
         let (caller, mut pipe) = round.prepare(call)?;
         let pid = round.callers[caller].pid;
         let tracer = Tracer::of_caller(pid, lane.role).map_err(|e| format!("seize: {e}"))?;
         pipe.write_all(b"go\n")
             .map_err(|e| format!("cannot let it go: {e}"))?;
-        tracer
+        (tracer, caller)
     };
     let reached = tracer.until(round.children, number, LONGEST);
     let hit = matches!(reached, Reached::At { .. });
     if let Reached::At { pid, call } = reached {
+        if random.percent(25) {
+            // Somebody else comes while it stands there with whatever it holds.
+            let call = storm::any_call(round, random, "a", &["a", "b"]);
+            round.spawn(call)?;
+        }
         tracer.serve(round.children, hold);
         let victim = match lane.role {
             Role::Caller => Victim::Caller,
@@ -75,7 +83,29 @@ pub fn attack(
         }
     }
     let counted = tracer.release(round.children)?;
+    check_promise(round, attacked)?;
     Ok((counted, hit))
+}
+
+/// Who is told that a task was stopped or removed can rely on it that nothing of it is left, unless
+/// somebody else has started it since.
+fn check_promise(round: &mut Round<'_>, attacked: usize) -> Result<(), String> {
+    let is_alone = attacked + 1 == round.callers.len();
+    let verb = round.callers[attacked].call.verb;
+    if !is_alone || !["stop", "remove"].contains(&verb) {
+        return Ok(());
+    }
+    if let Answer::Ok(_) = round.finish(attacked)? {
+        for found in proc::of_home(&round.home) {
+            if matches!(found.kind, Kind::OfTask { run: Some(_), .. }) {
+                round.problem(format!(
+                    "{verb} is done, and alive is {}",
+                    proc::describe(&found)
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Two at once: whoever else the task has.

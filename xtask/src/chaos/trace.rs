@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use nix::sys::ptrace::{self, Options};
+use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
@@ -16,28 +16,7 @@ use nix::unistd::Pid;
 use super::calls::SystemCall;
 use super::children::Children;
 use super::proc;
-
-/// Whose system calls are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// The command line itself.
-    Caller,
-    /// The supervisor that it launches, from the fork on.
-    Launched,
-    /// The command that this one executes, from the fork on.
-    Command,
-    /// The supervisor that was there before.
-    Present,
-}
-
-/// What came of waiting for a boundary.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Reached {
-    /// It stands before this system call.
-    At { pid: i32, call: String },
-    /// It ended, or has nothing to do any more, before it came so far.
-    Not,
-}
+use super::tracee::{FORKS, OPTIONS, Reached, Role, Tracee, is_entry};
 
 pub struct Tracer {
     role: Role,
@@ -54,21 +33,6 @@ pub struct Tracer {
     pub count: u32,
     last: Instant,
 }
-
-#[derive(Clone, Copy)]
-struct Tracee {
-    pid: i32,
-    /// `None`: nothing to do with it.
-    role: Option<Role>,
-    executed: bool,
-}
-
-const OPTIONS: Options = Options::PTRACE_O_TRACESYSGOOD
-    .union(Options::PTRACE_O_TRACECLONE)
-    .union(Options::PTRACE_O_TRACEFORK)
-    .union(Options::PTRACE_O_TRACEVFORK)
-    .union(Options::PTRACE_O_TRACEEXEC)
-    .union(Options::PTRACE_O_EXITKILL);
 
 impl Tracer {
     /// Traces a caller that has not been executed yet.
@@ -191,11 +155,6 @@ impl Tracer {
 
     /// The kernel attaches a new child by itself, which will stop and is to be let go as well.
     fn expect_child(&mut self, stop: WaitStatus) {
-        const FORKS: [i32; 3] = [
-            ptrace::Event::PTRACE_EVENT_FORK as i32,
-            ptrace::Event::PTRACE_EVENT_VFORK as i32,
-            ptrace::Event::PTRACE_EVENT_CLONE as i32,
-        ];
         if let WaitStatus::PtraceEvent(parent, _, event) = stop
             && FORKS.contains(&event)
             && let Ok(child) = ptrace::getevent(parent)
@@ -218,7 +177,7 @@ impl Tracer {
             }
             WaitStatus::Stopped(_, signal) => self.resume(tid, Some(signal)),
             WaitStatus::PtraceEvent(_, _, event) => {
-                if event == libc_event_exec()
+                if event == ptrace::Event::PTRACE_EVENT_EXEC as i32
                     && let Some(tracee) = self.tracees.get_mut(&tid)
                 {
                     tracee.executed = true;
@@ -307,14 +266,3 @@ impl Tracer {
 
 /// So long without a system call of the target: it sleeps until somebody wants something.
 const QUIET: Duration = Duration::from_millis(400);
-
-fn libc_event_exec() -> i32 {
-    ptrace::Event::PTRACE_EVENT_EXEC as i32
-}
-
-/// Whether a thread stands before a system call, and not after it.
-fn is_entry(pid: Pid) -> bool {
-    /// `PTRACE_SYSCALL_INFO_ENTRY` of ptrace(2).
-    const ENTRY: u8 = 1;
-    ptrace::syscall_info(pid).is_ok_and(|info| info.op == ENTRY)
-}

@@ -3,7 +3,6 @@
 //! A command notes its run and pid before it does anything, and its exit code right before it
 //! exits. A kill in between leaves no second note. Hooks leave a note each.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -24,8 +23,6 @@ pub struct Notes {
 /// A run whose command was executed.
 #[derive(Clone, Debug)]
 pub struct Begun {
-    /// The start that asked for it.
-    pub mark: String,
     pub id: String,
     pub run: String,
     pub pid: i32,
@@ -79,8 +76,7 @@ impl Truth {
         for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
-                ["begin", mark, id, run, pid] => notes.begun.push(Begun {
-                    mark: (*mark).to_owned(),
+                ["begin", _, id, run, pid] => notes.begun.push(Begun {
                     id: (*id).to_owned(),
                     run: (*run).to_owned(),
                     pid: pid.parse().unwrap_or(0),
@@ -110,11 +106,5 @@ impl Notes {
     /// The pid of the latest command of a task.
     pub fn latest(&self, id: &str) -> Option<&Begun> {
         self.begun.iter().rev().find(|begun| begun.id == id)
-    }
-
-    /// How many runs began for one start.
-    pub fn runs_of(&self, mark: &str) -> usize {
-        let runs = self.begun.iter().filter(|begun| begun.mark == mark);
-        runs.map(|begun| &begun.run).collect::<BTreeSet<_>>().len()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::call::{Call, Caller};
 use super::invariants::{runs_of, told};
 use super::round::{Round, Victim};
 use super::truth::Notes;
@@ -90,7 +91,7 @@ fn compare(round: &Round<'_>, notes: &Notes, task: &Value, run: &str) -> Result<
 }
 
 fn is_asked_to_end(round: &Round<'_>, task: &Value) -> bool {
-    let replaces = |call: &super::call::Call| call.payload["if_running"] == "restart";
+    let replaces = |call: &Call| call.payload["if_running"] == "restart";
     round.was_asked(&ENDING)
         || !task["timeout_ms"].is_null()
         || round.callers.iter().any(|caller| replaces(&caller.call))
@@ -136,14 +137,14 @@ fn killed(
 
 /// At most once for each end for good, which only `restart` and `recover` let happen again.
 fn hooks(round: &Round<'_>, notes: &Notes) -> Vec<String> {
-    let again = round.was_asked(&["restart", "recover"]);
+    let is_again = |caller: &&Caller| ["restart", "recover"].contains(&caller.call.verb);
+    let most = 1 + round.callers.iter().filter(is_again).count();
     let mut problems = Vec::new();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for mark in &notes.hooks {
         *counts.entry(mark).or_default() += 1;
     }
     for (mark, count) in counts {
-        let most = if again { notes.runs_of(mark).max(1) } else { 1 };
         if count > most {
             problems.push(format!(
                 "the hook of {mark} has run {count} times, {most} allowed"
