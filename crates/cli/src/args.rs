@@ -175,17 +175,15 @@ pub(crate) fn clap_command(command: Command) -> clap::Command {
 
 fn clap_flag(flag: Flag) -> Arg {
     let arg = Arg::new(flag.name()).long(flag.name()).help(flag.help());
+    let arg = match flag.value_name() {
+        Some(name) => arg.value_name(name),
+        None => arg,
+    };
     match flag {
         Flag::Wait | Flag::Stream | Flag::Follow | Flag::ExitCode => arg.action(ArgAction::SetTrue),
-        Flag::Output => arg
-            .value_name("MODE")
-            .value_parser(["auto", "inline", "artifact"]),
-        Flag::Timeout => arg
-            .value_name("SECONDS")
-            .allow_negative_numbers(true)
-            .value_parser(parse_timeout),
+        Flag::Output => arg.value_parser(["auto", "inline", "artifact"]),
+        Flag::Timeout => arg.allow_negative_numbers(true).value_parser(parse_timeout),
         Flag::Concurrency => arg
-            .value_name("N")
             .allow_negative_numbers(true)
             .value_parser(parse_concurrency),
     }

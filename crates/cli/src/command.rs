@@ -41,6 +41,27 @@ pub(crate) enum Flag {
 }
 
 impl Flag {
+    /// Each of them.
+    pub(crate) const ALL: [Flag; 7] = [
+        Self::Output,
+        Self::Wait,
+        Self::Stream,
+        Self::Follow,
+        Self::Timeout,
+        Self::Concurrency,
+        Self::ExitCode,
+    ];
+
+    /// What stands behind it.
+    pub(crate) fn value_name(self) -> Option<&'static str> {
+        match self {
+            Self::Output => Some("MODE"),
+            Self::Timeout => Some("SECONDS"),
+            Self::Concurrency => Some("N"),
+            Self::Wait | Self::Stream | Self::Follow | Self::ExitCode => None,
+        }
+    }
+
     /// As it is typed, without the dashes.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -43,6 +43,9 @@ pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, EnvFileProblem>
     Ok(variables)
 }
 
+/// What [`is_variable_name`] takes, as a regular expression.
+pub(crate) const VARIABLE_NAME: &str = "^[^=\\x00]+$";
+
 /// Whether a text can be the name of an environment variable: anything without `=` and NUL.
 pub(crate) fn is_variable_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '\0'])

@@ -27,6 +27,7 @@
 //! # Ok::<(), background_tasks_core::Error>(())
 //! ```
 
+mod bounds;
 mod client;
 mod clock;
 mod env_file;
@@ -42,6 +43,7 @@ pub mod supervisor;
 pub mod task;
 mod wait;
 
+pub use bounds::Bounds;
 pub use client::Client;
 pub use clock::{Deadline, Timestamp};
 pub use error::{Error, ErrorKind, Result, SpawnStep};

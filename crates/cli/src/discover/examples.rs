@@ -6,11 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::command::Command;
+
 /// Name a command.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExamplesShow {
     /// The command.
+    #[schemars(extend("examples" = [Command::Start.name()]))]
     name: String,
 }
 
@@ -25,7 +28,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 40] = files![
+const FILES: [(&str, &str); 48] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -66,6 +69,14 @@ const FILES: [(&str, &str); 40] = files![
     "logs-stderr",
     "events-tail",
     "events-of-a-tag",
+    "doctor-this-host",
+    "capabilities-of-this-build",
+    "schema-list-all",
+    "schema-show-payload",
+    "schema-show-answer",
+    "examples-list-all",
+    "examples-show-start",
+    "skill-for-an-agent",
 ];
 
 /// One file.
@@ -183,7 +194,10 @@ mod tests {
         assert_eq!(listed, there);
         assert_eq!(all().count(), FILES.len());
         for (name, example) in all() {
-            assert!(name.starts_with(&example.command), "{name}");
+            assert!(
+                name.starts_with(&example.command.replace(' ', "-")),
+                "{name}"
+            );
         }
     }
 }

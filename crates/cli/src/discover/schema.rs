@@ -1,6 +1,7 @@
 //! `schema`: JSON Schema 2020-12 from the very types that decode payloads and encode answers.
 
 mod documents;
+mod ranges;
 
 use background_tasks_core::Result;
 use background_tasks_core::op::{DoctorAnswer, Recovered, RemoveReply, TaskReply};
@@ -13,6 +14,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use self::documents::Document;
+use self::ranges::TypeRanges;
 use super::Skill;
 use super::capabilities::Capabilities;
 use super::examples::{ExamplesAnswer, ExamplesList, ExamplesShow};
@@ -23,14 +25,15 @@ use crate::command::Command;
 #[serde(deny_unknown_fields)]
 pub(crate) struct SchemaShow {
     /// The command; or `envelope`, `error` or `frame`.
+    #[schemars(extend("examples" = [Command::Start.name()]))]
     name: String,
-    /// Its payload or its answer; `input` when left out.
+    /// Its payload or its answer.
     #[serde(default)]
     part: Part,
 }
 
 /// Which side of a command.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Part {
     /// What it takes.
@@ -203,6 +206,7 @@ enum OneOrBatch<T> {
 fn decoded<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12()
         .for_deserialize()
+        .with_transform(TypeRanges)
         .into_generator()
         .into_root_schema_for::<T>()
 }

@@ -200,10 +200,71 @@ fn defaults_that_are_told_are_those_that_hold() {
     assert_eq!(told["defaults"]["log_max_bytes"], 65536);
     assert_eq!(told["defaults"]["log_max_line_bytes"], 4096);
     assert_eq!(told["defaults"]["log_max_matches"], 100);
+    for (limit, value) in [
+        ("payload_bytes", 16 << 20),
+        ("id_length", 64),
+        ("list_limit", 1_000_000),
+        ("least_log_bytes", 65536),
+        ("pattern_bytes", 4 << 20),
+        ("searched_line_bytes", 1 << 20),
+        ("watched_line_bytes", 64 << 10),
+        ("watch_event_line_bytes", 4096),
+        ("watch_backlog_bytes", 64 << 20),
+        ("watch_last_bytes", 16 << 20),
+        ("health_url_bytes", 8000),
+        ("start_least_timeout_ms", 10_000),
+        ("on_exit_timeout_ms", 30_000),
+        ("on_exit_output_bytes", 4096),
+        ("line_time_ms", 100),
+        ("unfinished_line_ms", 200),
+    ] {
+        assert_eq!(told["limits"][limit], value, "{limit}");
+    }
+    assert_eq!(fields(&told["limits"]).len(), 16);
+}
+
+#[test]
+fn capabilities_tell_of_the_host_what_doctor_finds() {
+    let cli = Cli::new();
+    let told = cli.run("capabilities").ok();
+    assert!(!cli.home().exists());
+    let found = cli.run("doctor").ok();
+    let of_host = told["host"].as_array().unwrap();
+    for known in ["pidfd", "limit_memory", "limit_open_files"] {
+        assert!(of_host.iter().any(|check| check["id"] == known), "{known}");
+    }
+    for check in of_host {
+        assert!(
+            found["checks"].as_array().unwrap().contains(check),
+            "{check}"
+        );
+    }
+}
+
+#[test]
+fn capabilities_name_what_flags_are_and_how_commands_answer() {
+    let cli = Cli::new();
+    let told = cli.run("capabilities").ok();
+    let known = sorted(names(&told["flags"]));
+    let taken = told["commands"].as_array().unwrap().iter();
     assert_eq!(
-        told["limits"],
-        json!({ "payload_bytes": 16 << 20, "id_length": 64, "list_limit": 1_000_000 })
+        known,
+        taken.flat_map(|command| texts(&command["flags"])).collect()
     );
+    for command in told["commands"].as_array().unwrap() {
+        let streams = texts(&command["flags"]).contains(&"--stream".to_owned());
+        assert_eq!(
+            texts(&command["output"]).contains(&"ndjson".to_owned()),
+            streams
+        );
+    }
+    let health = ["none", "starting", "healthy", "unhealthy"];
+    assert_eq!(told["health"], json!(health));
+    assert_eq!(
+        told["defaults"]["wait"],
+        json!({ "mode": "all", "until": "terminal" })
+    );
+    assert_eq!(told["defaults"]["if_running"], "error");
 }
 
 #[test]
@@ -431,6 +492,7 @@ fn examples() -> Vec<(String, Value)> {
         "start", "send", "status", "list", "logs", "events", "wait", "pause", "resume", "recover",
         "signal", "restart", "stop", "remove", "prune",
     ];
+    let order: Vec<&str> = order.into_iter().chain(DISCOVERY).collect();
     all.sort_by_key(|(name, example)| {
         let command = text(&example["command"]);
         (
@@ -482,7 +544,7 @@ fn examples_are_served_as_they_are() {
         sorted(names(&listed["examples"])),
         sorted(all.iter().map(|(name, _)| name.clone()))
     );
-    for verb in TASK_VERBS {
+    for verb in TASK_VERBS.into_iter().chain(DISCOVERY) {
         let mut shown = cli.run("examples show").text(verb).ok();
         assert_eq!(shown["command"], verb);
         let shown = shown["examples"].as_array_mut().unwrap();

@@ -35,6 +35,12 @@ impl Judge<'_> {
                 "minimum" => value.as_f64() >= expected.as_f64() || !value.is_number(),
                 "maximum" => value.as_f64() <= expected.as_f64() || !value.is_number(),
                 "anyOf" | "oneOf" => self.fits_one_of(value, expected),
+                "minLength" => length(value) >= expected.as_u64() || !value.is_string(),
+                "maxLength" => length(value) <= expected.as_u64() || !value.is_string(),
+                "minItems" => {
+                    let count = value.as_array().map(|items| items.len() as u64);
+                    count >= expected.as_u64() || !value.is_array()
+                }
                 "items" => {
                     for (at, item) in value.as_array().into_iter().flatten().enumerate() {
                         self.judge(item, expected, &format!("{path}[{at}]"), found);
@@ -65,6 +71,8 @@ impl Judge<'_> {
                 | "description"
                 | "format"
                 | "pattern"
+                | "not"
+                | "propertyNames"
                 | "default"
                 | "examples"
                 | "additionalProperties" => true,
@@ -104,6 +112,10 @@ impl Judge<'_> {
             }
         }
     }
+}
+
+fn length(value: &Value) -> Option<u64> {
+    value.as_str().map(|text| text.chars().count() as u64)
 }
 
 fn has_type(value: &Value, expected: &Value) -> bool {

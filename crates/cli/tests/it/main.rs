@@ -54,6 +54,8 @@ mod logs;
 mod pauses;
 // What is typed, what is refused, and that a refusal touches nothing.
 mod payload;
+// What schemas say of payloads, held against the decoder: edges, defaults, examples.
+mod payload_schemas;
 // Tasks that have ended go by age, number and size.
 mod prune;
 // Lines in which tasks wait for a place.

@@ -40,6 +40,24 @@ fn every_process_counts_wherever_it_has_gone() {
     assert_eq!(resources(&cli, "a")["processes"], 5);
     cli.lose_supervisor("a");
     assert_eq!(resources(&cli, "a")["processes"], 5);
+    // The next supervisor is not their parent.
+    cli.run("pause").text("a").ok();
+    assert_eq!(cli.task("a")["supervised"], true);
+    let told = resources(&cli, "a");
+    assert_eq!(told["processes"], 5);
+    assert!(told["memory_bytes"].as_u64().unwrap() > 4096, "{told}");
+}
+
+#[test]
+fn a_stop_in_vain_names_the_processes_of_a_lost_supervisor() {
+    let cli = Cli::new();
+    let task = cli.start(work("a", ["ignore", "TERM", "print", "up", "hang"]));
+    cli.await_line("a", "up");
+    cli.lose_supervisor("a");
+    let stop = json!({ "id": "a", "grace_ms": 600_000 });
+    let call = cli.run("stop").payload(stop).flags(["--timeout", "0.5"]);
+    let error = call.err("TaskWaitTimedOut");
+    assert_eq!(error["details"]["pids"], json!([task["pid"]]));
 }
 
 #[test]

@@ -63,12 +63,12 @@ fn a_value_that_does_not_fit_is_told_with_what_would() {
         (
             json!({ "pty": { "cols": -1 } }),
             "pty.cols",
-            "it must be a whole number from 0 to 65535, not -1",
+            "it must be a whole number from 1 to 65535, not -1",
         ),
         (
             json!({ "health": { "type": "tcp", "host": "a", "port": "80" } }),
             "health.port",
-            r#"it must be a whole number from 0 to 65535, not "80""#,
+            r#"it must be a whole number from 1 to 65535, not "80""#,
         ),
         (
             json!({ "health": { "url": "http://a" } }),
@@ -125,7 +125,7 @@ fn a_value_that_does_not_fit_is_told_with_what_would() {
         (
             json!({ "timeout_ms": 1.5 }),
             "timeout_ms",
-            "it must be a whole number from 0, not 1.5",
+            "it must be a whole number from 1, not 1.5",
         ),
         (
             json!({ "env": ["A=1"] }),

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::request::invalid;
 
 /// Memory that a compiled pattern may take.
-const LARGEST: usize = 4 << 20;
+pub(crate) const LARGEST_PATTERN: usize = 4 << 20;
 
 /// A regular expression that is matched against one line at a time.
 ///
@@ -84,7 +84,7 @@ fn explain(error: &regex_syntax::Error) -> (String, usize) {
 
 fn build(field: &str, expression: &Hir) -> Result<Regex> {
     let built = RegexBuilder::new(&expression.to_string())
-        .size_limit(LARGEST)
+        .size_limit(LARGEST_PATTERN)
         .build();
     built.map_err(|error| match error {
         regex::Error::CompiledTooBig(limit) => {

@@ -18,7 +18,7 @@ use crate::task::{Facts, Generation, RunToken, Task, TaskId, TaskRecord, TaskSpe
 
 /// How long a supervisor's answer is waited for at the least. `--timeout` limits how long the *end*
 /// of a task is waited for; a caller in a hurry still wants to know whether it began.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A generation about to begin, under the task's short lock.
 pub(super) struct New<'a> {

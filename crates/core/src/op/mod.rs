@@ -31,9 +31,10 @@ mod wait;
 mod wish;
 
 pub(crate) use batch::in_parallel;
-pub use doctor::{Check, DoctorAnswer, doctor};
+pub use doctor::{Check, DoctorAnswer, doctor, host_checks};
 pub use events::{events, stream_events, stream_logs};
 pub use follow::Follow;
+pub(crate) use generation::HANDSHAKE;
 pub use list::list;
 pub use logs::{ArtifactMode, logs};
 pub use prune::prune;

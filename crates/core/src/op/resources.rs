@@ -11,7 +11,14 @@ pub(super) fn pids_of(observed: &Observed) -> Option<Vec<i32>> {
     let main = facts.state.main().copied();
     match observed.condition {
         Condition::Supervised(supervisor) if !observed.status().is_terminal() => {
-            Some(pids_below(supervisor, main, &facts.run_token))
+            let below = pids_below(supervisor, main, &facts.run_token);
+            // What a lost supervisor has left is not below the one that looks after it now.
+            let is_all = main.map_or(!below.is_empty(), |main| below.contains(&main.pid));
+            Some(if is_all {
+                below
+            } else {
+                pids_marked(main, &facts.run_token)
+            })
         }
         Condition::Unsupervised | Condition::Changing => Some(pids_marked(main, &facts.run_token)),
         _ => None,

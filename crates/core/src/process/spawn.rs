@@ -21,9 +21,10 @@ pub(crate) use confined::{ADDRESS_SPACE_IS_LIMITED, Confinement, open_group};
 /// The signal mask that the new process begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignalMask {
-    /// Nothing blocked: for commands.
+    /// Nothing blocked: for commands, which supervisors execute.
     Empty,
-    /// Everything blocked: for a supervisor, until it has its signal descriptor.
+    /// Everything blocked: for a supervisor, which anybody launches, until it has its signal
+    /// descriptor.
     Full,
 }
 
@@ -171,25 +172,30 @@ impl Spawn<'_> {
         check(unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) })?;
         // SAFETY: initialised just now.
         let mut attributes = Attributes(unsafe { raw.assume_init() });
-        let mut every_signal = MaybeUninit::uninit();
+        let mut ignored = MaybeUninit::uninit();
         let mut mask = MaybeUninit::uninit();
         // SAFETY: both sets are initialised by the first call that gets them; the attributes are
-        // initialised. A caller may ignore SIGCHLD or SIGHUP (nohup does): dispositions that are
-        // ignored survive exec, so all are set back to the default.
+        // initialised. Dispositions that are ignored survive exec, so they are set back to the
+        // default: any of a caller (nohup ignores SIGHUP, others SIGCHLD), and of a supervisor,
+        // which has begun with defaults, the one that our own start-up ignores. Each costs a
+        // system call.
         unsafe {
-            libc::sigfillset(every_signal.as_mut_ptr());
             match self.mask {
-                SignalMask::Empty => libc::sigemptyset(mask.as_mut_ptr()),
-                SignalMask::Full => libc::sigfillset(mask.as_mut_ptr()),
-            };
+                SignalMask::Empty => {
+                    libc::sigemptyset(mask.as_mut_ptr());
+                    libc::sigemptyset(ignored.as_mut_ptr());
+                    libc::sigaddset(ignored.as_mut_ptr(), libc::SIGPIPE);
+                }
+                SignalMask::Full => {
+                    libc::sigfillset(mask.as_mut_ptr());
+                    libc::sigfillset(ignored.as_mut_ptr());
+                }
+            }
             let flags = libc::POSIX_SPAWN_SETSIGDEF as libc::c_int
                 | libc::POSIX_SPAWN_SETSIGMASK as libc::c_int
                 | os::FLAGS;
             let set = &raw mut attributes.0;
-            check(libc::posix_spawnattr_setsigdefault(
-                set,
-                every_signal.as_ptr(),
-            ))?;
+            check(libc::posix_spawnattr_setsigdefault(set, ignored.as_ptr()))?;
             check(libc::posix_spawnattr_setsigmask(set, mask.as_ptr()))?;
             check(libc::posix_spawnattr_setflags(set, flags as libc::c_short))?;
         }

@@ -6,6 +6,9 @@ use super::{Selection, invalid};
 use crate::error::Result;
 use crate::task::TaskId;
 
+/// What a cursor looks like.
+pub(super) const EXAMPLE_CURSOR: &str = "v1.88e1dcb916eeb42b.17.1.0.0.1.0.88679e28";
+
 /// The cursor that a request has for a task, and the field that holds it.
 pub(crate) fn cursor_of<'a>(
     cursor: Option<&'a String>,

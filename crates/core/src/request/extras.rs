@@ -57,26 +57,38 @@ impl PtyAsked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnerAsked {
-    /// Above 1, and alive when the task is started.
+    /// Alive when the task is started; not that of the system's first process.
+    #[schemars(range(min = OwnerAsked::LEAST), extend("examples" = [4321]))]
     pub pid: i32,
 }
 
 impl OwnerAsked {
+    /// 1 is the first process of the system, 0 and less are groups.
+    const LEAST: i32 = 2;
+
+    fn check(self) -> Result<(), Error> {
+        if self.pid < Self::LEAST {
+            return Err(self.nobody());
+        }
+        Ok(())
+    }
+
     /// The process that has this pid now.
     ///
     /// # Errors
     /// [`crate::Error::CommandInput`] when there is none.
     pub(super) fn resolve(self) -> Result<Owner, Error> {
-        let process = (self.pid > 1)
-            .then(|| process::identify(self.pid))
-            .flatten();
-        process.map(Owner).ok_or_else(|| {
-            invalid(
-                "owner.pid",
-                format!("there is no process {} that could own it", self.pid),
-                "Give the pid of a living process, such as the caller's own.",
-            )
-        })
+        self.check()?;
+        let process = process::identify(self.pid);
+        process.map(Owner).ok_or_else(|| self.nobody())
+    }
+
+    fn nobody(self) -> Error {
+        invalid(
+            "owner.pid",
+            format!("there is no process {} that could own it", self.pid),
+            "Give the pid of a living process, such as the caller's own.",
+        )
     }
 }
 
@@ -114,6 +126,7 @@ impl Start {
         if let Some(health) = &self.health {
             health.resolve()?;
         }
+        self.owner.map_or(Ok(()), OwnerAsked::check)?;
         if let Some(hook) = &self.on_exit {
             if hook.command.is_empty() {
                 let hint = "Name the program to execute.";
@@ -138,7 +151,7 @@ impl Start {
         let Some(pty) = self.pty.and_then(PtyAsked::resolve) else {
             return Ok(());
         };
-        if pty.cols == 0 || pty.rows == 0 {
+        if pty.cols.min(pty.rows) < Pty::LEAST {
             let hint = "Give at least one column and one row.";
             return Err(invalid("pty", "a terminal has no size of 0", hint));
         }

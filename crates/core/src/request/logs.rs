@@ -1,69 +1,88 @@
-//! `logs` and `events`.
+//! `logs`.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cursors::{check_cursors, cursor_of};
+use super::cursors::{EXAMPLE_CURSOR, check_cursors, cursor_of};
 use super::select::{Filter, select};
 use super::{Moment, Request, Selection, invalid};
 use crate::error::Result;
 use crate::log::View;
 use crate::task::TaskId;
 
+/// The smallest number of bytes and matches.
+pub(super) const LEAST: usize = 1;
+
 /// Show a part of a task's log: its end unless told otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "LogsRequest")]
 pub struct Logs {
-    /// The task; or, for a stream, one of the following.
+    /// The task; for a stream, one of the following when left out.
     pub id: Option<TaskId>,
-    /// Several tasks.
+    /// Several tasks; another way of naming them when left out.
+    #[schemars(length(min = 1))]
     pub ids: Option<Vec<TaskId>>,
-    /// The tasks with this tag.
+    /// The tasks with this tag; tags do not matter when left out.
+    #[schemars(extend("examples" = ["web"]))]
     pub tag: Option<String>,
-    /// The tasks with all of these tags.
+    /// The tasks with all of these tags; tags do not matter when left out.
+    #[schemars(extend("examples" = [["web", "api"]]))]
     pub tags: Option<Vec<String>>,
-    /// The tasks of this session.
+    /// The tasks of this session; sessions do not matter when left out.
     #[serde(alias = "parentSessionId")]
+    #[schemars(extend("examples" = ["session-1"]))]
     pub parent_session_id: Option<String>,
     /// Every task.
     #[serde(default)]
     pub all: bool,
-    /// So many lines from the end; with `cursor`, so many behind it. 100 when left out.
+    /// So many lines from the end; with `cursor`, so many behind it.
+    #[schemars(extend("default" = Logs::DEFAULT_LINES))]
     pub lines: Option<usize>,
     /// So many lines from the start as well.
+    #[schemars(extend("default" = 0))]
     pub head: Option<usize>,
-    /// Only what came after it.
+    /// Only what came after it; all of it when left out.
+    #[schemars(extend("examples" = [EXAMPLE_CURSOR]))]
     pub cursor: Option<String>,
-    /// The same for a stream about several tasks; those that are not named begin at their start.
+    /// The same for a stream about several tasks, by their ids; all of it when left out. Those
+    /// that are not named begin at their start.
+    #[schemars(extend("examples" = [{ "dev": EXAMPLE_CURSOR }]))]
     pub cursors: Option<BTreeMap<TaskId, String>>,
-    /// Only lines written then or later: RFC 3339, or how long ago, as `"5m"`.
+    /// Only lines written then or later: RFC 3339, or how long ago, as `"5m"`. From
+    /// the start when left out.
     pub since: Option<Moment>,
-    /// Only lines written then or earlier.
+    /// Only lines written then or earlier; to the end when left out.
     pub until: Option<Moment>,
-    /// Only lines that match this regular expression (syntax of the Rust `regex` crate).
+    /// Only lines that match this regular expression (syntax of the Rust `regex` crate); any when left
+    /// out.
+    #[schemars(extend("examples" = ["(?i)error|warning"]))]
     pub grep: Option<String>,
-    /// So many lines before and after each match; 0 when left out.
+    /// With `grep`: so many lines before and after each match.
+    #[schemars(extend("default" = 0))]
     pub context: Option<usize>,
-    /// At most so many matches, the oldest first; 100 when left out.
+    /// With `grep`: at most so many matches, the oldest first.
     #[serde(alias = "maxMatches")]
+    #[schemars(range(min = LEAST), extend("default" = Logs::DEFAULT_MAX_MATCHES))]
     pub max_matches: Option<usize>,
-    /// Which stream; matters where standard error is kept apart. `all` when left out.
+    /// Which stream; matters where standard error is kept apart.
     #[serde(default)]
     pub stream: StreamChoice,
-    /// `clean` or `raw`; `clean` when left out.
+    /// How lines are shown.
     #[serde(default)]
     pub view: View,
-    /// Whether each line comes with its number, time and stream; false when left out.
+    /// Whether each line comes with its number, time and stream.
     #[serde(default)]
     pub timestamps: bool,
-    /// At most so many bytes of text; 65536 when left out. At least one line is shown.
+    /// At most so many bytes of text; at least one line is shown.
     #[serde(alias = "maxBytes")]
+    #[schemars(range(min = LEAST), extend("default" = Logs::DEFAULT_MAX_BYTES))]
     pub max_bytes: Option<usize>,
-    /// Longer lines are cut there, with a mark; 4096 when left out.
+    /// Longer lines are cut there, with a mark.
     #[serde(alias = "maxLineBytes")]
+    #[schemars(range(min = LEAST), extend("default" = Logs::DEFAULT_MAX_LINE_BYTES))]
     pub max_line_bytes: Option<usize>,
 }
 
@@ -189,79 +208,8 @@ impl Request for Logs {
     }
 }
 
-/// Show what happened to tasks, their log lines among it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "EventsRequest")]
-pub struct Events {
-    /// The task; or one of the following.
-    pub id: Option<TaskId>,
-    /// Several tasks.
-    pub ids: Option<Vec<TaskId>>,
-    /// The tasks with this tag.
-    pub tag: Option<String>,
-    /// The tasks with all of these tags.
-    pub tags: Option<Vec<String>>,
-    /// The tasks of this session.
-    #[serde(alias = "parentSessionId")]
-    pub parent_session_id: Option<String>,
-    /// Every task.
-    #[serde(default)]
-    pub all: bool,
-    /// So many log lines from the end of each task's log, 100 when left out; with a cursor, so many
-    /// behind it, all when left out.
-    pub lines: Option<usize>,
-    /// Only what came after it.
-    pub cursor: Option<String>,
-    /// The same for several tasks; those that are not named begin at their start.
-    pub cursors: Option<BTreeMap<TaskId, String>>,
-    /// `clean` or `raw`; `clean` when left out.
-    #[serde(default)]
-    pub view: View,
-    /// Longer lines are cut there, with a mark; 4096 when left out.
-    #[serde(alias = "maxLineBytes")]
-    pub max_line_bytes: Option<usize>,
-}
-
-impl Events {
-    /// With defaults for everything but the task.
-    pub fn of(id: TaskId) -> Self {
-        Self {
-            id: Some(id),
-            ..Self::default()
-        }
-    }
-
-    /// Which tasks it is about.
-    pub(crate) fn selection(&self) -> Result<Selection> {
-        let filter = Filter {
-            tag: self.tag.as_ref(),
-            tags: self.tags.as_ref(),
-            parent_session_id: self.parent_session_id.as_ref(),
-        };
-        select(
-            "events",
-            "id, ids, a filter (tag, tags, parent_session_id), or all",
-            self.id.as_ref(),
-            self.ids.as_ref(),
-            filter,
-            self.all,
-        )
-    }
-}
-
-impl Request for Events {
-    const COMMAND: &'static str = "events";
-
-    fn check(&self) -> Result<()> {
-        let selection = self.selection()?;
-        check_cursors(&selection, self.cursor.as_ref(), self.cursors.as_ref())?;
-        refuse_zero("max_line_bytes", self.max_line_bytes)
-    }
-}
-
-fn refuse_zero(field: &str, value: Option<usize>) -> Result<()> {
-    if value == Some(0) {
+pub(super) fn refuse_zero(field: &str, value: Option<usize>) -> Result<()> {
+    if value.is_some_and(|value| value < LEAST) {
         return Err(invalid(
             field,
             "it must be at least 1",

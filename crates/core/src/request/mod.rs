@@ -7,6 +7,7 @@
 mod answer;
 mod cursors;
 mod decode;
+mod events;
 mod explain;
 mod extras;
 mod log_answer;
@@ -30,12 +31,13 @@ pub use answer::{
 pub(crate) use cursors::cursor_of;
 use decode::refuse_nul;
 pub use decode::{MAX_PAYLOAD_BYTES, decode, decode_batch, invalid, nearest};
+pub use events::Events;
 pub use extras::{OwnerAsked, PtyAsked};
 pub use log_answer::{
     Artifact, DetailedLine, EventsAnswer, LogLines, LogMatch, LogsAnswer, LogsReply,
     LogsWithArtifact,
 };
-pub use logs::{Events, Logs, StreamChoice};
+pub use logs::{Logs, StreamChoice};
 pub use moment::Moment;
 pub use policy::Restarts;
 pub use probe::{HealthAsked, ProbeType};

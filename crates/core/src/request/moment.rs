@@ -67,6 +67,7 @@ impl JsonSchema for Moment {
             "type": "string",
             "description": "RFC 3339, or how long ago: a number and ms, s, m, h or d",
             "anyOf": [{ "format": "date-time" }, { "pattern": "^[0-9]+(ms|s|m|h|d)$" }],
+            "examples": ["5m", "2026-11-21T16:03:43.657Z"],
         })
     }
 }

@@ -11,25 +11,31 @@ use crate::task::{Backoff, RestartPolicy, RestartSettings};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Restarts {
-    /// After which ends; `never` when left out.
+    /// After which ends.
+    #[schemars(extend("default" = RestartPolicy::default()))]
     pub policy: Option<RestartPolicy>,
     /// As earlier clients say `on_failure`.
     #[serde(default, alias = "onFailure")]
     #[schemars(skip)]
     pub on_failure: Option<bool>,
-    /// How often in a row at most; 5 when left out.
+    /// How often in a row at most.
     #[serde(alias = "maxRetries")]
+    #[schemars(extend("default" = RestartSettings::default().max_retries))]
     pub max_retries: Option<u32>,
-    /// Milliseconds before the first time; 1000 when left out.
+    /// Milliseconds before the first time.
     #[serde(alias = "delayMs")]
+    #[schemars(extend("default" = RestartSettings::default().delay_ms))]
     pub delay_ms: Option<u64>,
-    /// How the delay grows from time to time; `exponential` when left out.
+    /// How the delay grows from time to time.
+    #[schemars(extend("default" = Backoff::default()))]
     pub backoff: Option<Backoff>,
-    /// Milliseconds beyond which the delay never grows; 60000 when left out.
+    /// Milliseconds beyond which the delay never grows.
     #[serde(alias = "maxDelayMs")]
+    #[schemars(extend("default" = RestartSettings::default().max_delay_ms))]
     pub max_delay_ms: Option<u64>,
-    /// Milliseconds; a run that lasts so long begins the counting anew; 60000 when left out.
+    /// Milliseconds; a run that lasts so long begins the counting anew.
     #[serde(alias = "resetAfterMs")]
+    #[schemars(extend("default" = RestartSettings::default().reset_after_ms))]
     pub reset_after_ms: Option<u64>,
 }
 

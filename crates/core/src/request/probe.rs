@@ -1,12 +1,19 @@
 //! `health` of `start`: how to find out whether a task does what it is for.
 
+use std::ops::RangeInclusive;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::invalid;
 use crate::error::{Error, Result};
 use crate::log::Pattern;
-use crate::task::{HealthProbe, HttpUrl, Probe};
+use crate::task::{HealthProbe, HttpUrl, Probe, WITHOUT_NUL};
+
+/// The smallest number of whatever is counted here.
+const LEAST: u8 = 1;
+/// The statuses of http.
+const STATUSES: RangeInclusive<u16> = 100..=599;
 
 /// How to find out whether a task does what it is for, and how often.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -14,32 +21,46 @@ use crate::task::{HealthProbe, HttpUrl, Probe};
 pub struct HealthAsked {
     /// What is asked.
     pub r#type: ProbeType,
-    /// Of `http`: `http://HOST[:PORT][/PATH]`.
+    /// Of `http`, and only with it, where it may not be left out: `http://HOST[:PORT][/PATH]`.
+    #[schemars(length(max = HttpUrl::LONGEST), regex(pattern = HttpUrl::PATTERN))]
+    #[schemars(extend("examples" = ["http://localhost:3000/health"]))]
     pub url: Option<String>,
     /// Of `http`: the only status that counts; from 200 to 399 when left out.
     #[serde(alias = "expectedStatus")]
+    #[schemars(range(min = *STATUSES.start(), max = *STATUSES.end()), extend("examples" = [204]))]
     pub expected_status: Option<u16>,
-    /// Of `tcp`: a name or an address.
+    /// Of `tcp`, and only with it, where it may not be left out: a name or an address.
+    #[schemars(length(min = 1), regex(pattern = WITHOUT_NUL), extend("examples" = ["localhost"]))]
     pub host: Option<String>,
-    /// Of `tcp`: from 1.
+    /// Of `tcp`, and only with it, where it may not be left out.
+    #[schemars(range(min = LEAST), extend("examples" = [5432]))]
     pub port: Option<u16>,
-    /// Of `command`: a path, or a name that is looked up on the task's PATH.
+    /// Of `command`, and only with it, where it may not be left out: a path, or a name that is looked
+    /// up on the task's PATH.
+    #[schemars(length(min = 1), regex(pattern = WITHOUT_NUL), extend("examples" = ["pg_isready"]))]
     pub command: Option<String>,
-    /// Of `command`: its arguments.
+    /// Of `command`: its arguments; none when left out.
+    #[schemars(extend("examples" = [["--quiet"]]))]
     pub args: Option<Vec<String>>,
-    /// Of `log`: a regular expression (syntax of the Rust `regex` crate) for a line of this run.
+    /// Of `log`, and only with it, where it may not be left out: a regular expression (syntax of the
+    /// Rust `regex` crate) for a line of this run.
+    #[schemars(length(min = 1), extend("examples" = ["listening on port [0-9]+"]))]
     pub pattern: Option<String>,
-    /// Milliseconds from the end of one probe to the next, from 1; 10000 when left out.
+    /// Milliseconds from the end of one probe to the next.
     #[serde(alias = "intervalMs")]
+    #[schemars(range(min = LEAST), extend("default" = HealthProbe::INTERVAL_MS))]
     pub interval_ms: Option<u64>,
-    /// Milliseconds that one may take, from 1; 5000 when left out.
+    /// Milliseconds that one may take.
     #[serde(alias = "timeoutMs")]
+    #[schemars(range(min = LEAST), extend("default" = HealthProbe::TIMEOUT_MS))]
     pub timeout_ms: Option<u64>,
-    /// Milliseconds in which the first must succeed, from 1; 30000 when left out.
+    /// Milliseconds in which the first must succeed.
     #[serde(alias = "startupTimeoutMs")]
+    #[schemars(range(min = LEAST), extend("default" = HealthProbe::STARTUP_TIMEOUT_MS))]
     pub startup_timeout_ms: Option<u64>,
-    /// How many in a row must fail before a healthy task is unhealthy, from 1; 3 when left out.
+    /// How many in a row must fail before a healthy task is unhealthy.
     #[serde(alias = "failureThreshold")]
+    #[schemars(range(min = LEAST), extend("default" = HealthProbe::FAILURE_THRESHOLD))]
     pub failure_threshold: Option<u32>,
 }
 
@@ -141,7 +162,7 @@ impl HealthAsked {
 
     fn expected_status(&self) -> Result<Option<u16>> {
         match self.expected_status {
-            Some(status) if !(100..=599).contains(&status) => Err(invalid(
+            Some(status) if !STATUSES.contains(&status) => Err(invalid(
                 "health.expected_status",
                 format!("{status} is no http status"),
                 "Give 100 to 599, or leave it out for any from 200 to 399.",

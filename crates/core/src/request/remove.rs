@@ -14,14 +14,17 @@ use crate::task::{TaskId, TaskStatus};
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "RemoveRequest")]
 pub struct Remove {
-    /// The task; or one of the following filters.
+    /// The task; one of the following filters when left out.
     pub id: Option<TaskId>,
-    /// The ended tasks with this tag.
+    /// The ended tasks with this tag; tags do not matter when left out.
+    #[schemars(extend("examples" = ["web"]))]
     pub tag: Option<String>,
-    /// The ended tasks with all of these tags.
+    /// The ended tasks with all of these tags; tags do not matter when left out.
+    #[schemars(extend("examples" = [["web", "api"]]))]
     pub tags: Option<Vec<String>>,
-    /// The ended tasks of this session.
+    /// The ended tasks of this session; sessions do not matter when left out.
     #[serde(alias = "parentSessionId")]
+    #[schemars(extend("examples" = ["session-1"]))]
     pub parent_session_id: Option<String>,
     /// Every task that has ended.
     #[serde(default)]
@@ -90,23 +93,30 @@ pub struct RemoveAnswer {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "PruneRequest")]
 pub struct Prune {
-    /// Those that ended longer ago than so many milliseconds.
+    /// Those that ended longer ago than so many milliseconds; age does not matter when left out.
     #[serde(alias = "olderThanMs")]
+    #[schemars(extend("examples" = [86_400_000]))]
     pub older_than_ms: Option<u64>,
-    /// All but so many that ended last.
+    /// All but so many that ended last; number does not matter when left out.
+    #[schemars(extend("examples" = [20]))]
     pub keep: Option<usize>,
-    /// Those that ended first, until the rest takes at most so much disk.
+    /// Those that ended first, until the rest takes at most so many bytes of disk; size does not
+    /// matter when left out.
     #[serde(alias = "maxBytes")]
+    #[schemars(extend("examples" = [1_u64 << 30]))]
     pub max_bytes: Option<u64>,
-    /// Only tell what would be removed; false when left out.
+    /// Only tell what would be removed.
     #[serde(default, alias = "dryRun")]
     pub dry_run: bool,
-    /// Only tasks with this tag are looked at.
+    /// Only tasks with this tag are looked at; tags do not matter when left out.
+    #[schemars(extend("examples" = ["web"]))]
     pub tag: Option<String>,
-    /// Only tasks with all of these tags.
+    /// Only tasks with all of these tags; tags do not matter when left out.
+    #[schemars(extend("examples" = [["web", "api"]]))]
     pub tags: Option<Vec<String>>,
-    /// Only tasks of this session.
+    /// Only tasks of this session; sessions do not matter when left out.
     #[serde(alias = "parentSessionId")]
+    #[schemars(extend("examples" = ["session-1"]))]
     pub parent_session_id: Option<String>,
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{OneOrMany, Request, invalid};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::task::{SignalNumber, TaskId, TaskStatus};
+use crate::task::{SignalNumber, StopSettings, TaskId, TaskStatus};
 
 /// Show one task.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -17,10 +17,10 @@ use crate::task::{SignalNumber, TaskId, TaskStatus};
 pub struct Status {
     /// The task.
     pub id: TaskId,
-    /// Show the values of `env`; false when left out.
+    /// Show the values of `env`.
     #[serde(default, alias = "revealEnv")]
     pub reveal_env: bool,
-    /// Show what its processes use; false when left out.
+    /// Show what its processes use.
     #[serde(default)]
     pub resources: bool,
 }
@@ -34,28 +34,36 @@ impl Request for Status {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ListRequest")]
 pub struct List {
-    /// Only these; ids that do not exist are passed over.
+    /// Only these; ids that do not exist are passed over. Any when left out.
     pub ids: Option<Vec<TaskId>>,
-    /// Only tasks with one of these statuses.
+    /// Only tasks with one of these statuses; any when left out.
+    #[schemars(extend("examples" = [["starting", "running"]]))]
     pub status: Option<OneOrMany<TaskStatus>>,
-    /// Only tasks with this tag.
+    /// Only tasks with this tag; tags do not matter when left out.
+    #[schemars(extend("examples" = ["web"]))]
     pub tag: Option<String>,
-    /// Only tasks with all of these tags.
+    /// Only tasks with all of these tags; tags do not matter when left out.
+    #[schemars(extend("examples" = [["web", "api"]]))]
     pub tags: Option<Vec<String>>,
-    /// Only tasks of this session.
+    /// Only tasks of this session; sessions do not matter when left out.
     #[serde(alias = "parentSessionId")]
+    #[schemars(extend("examples" = ["session-1"]))]
     pub parent_session_id: Option<String>,
-    /// Only tasks with this name.
+    /// Only tasks with this name; any when left out.
+    #[schemars(extend("examples" = ["dev server"]))]
     pub name: Option<String>,
-    /// Only tasks that run there.
+    /// Only tasks that run there; anywhere when left out.
     #[serde(alias = "cwd")]
+    #[schemars(extend("examples" = ["/home/ada/shop"]))]
     pub workdir: Option<PathBuf>,
-    /// At most so many; 200 when left out, 1 to 1000000.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    /// At most so many.
+    #[schemars(range(min = List::LEAST_LIMIT, max = List::MAX_LIMIT))]
+    #[schemars(extend("default" = List::DEFAULT_LIMIT))]
     pub limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the page before; the first page when left out.
+    #[schemars(extend("examples" = ["2026-11-21T16:03:43.657Z/dev"]))]
     pub after: Option<String>,
-    /// Show what the processes of each use; false when left out.
+    /// Show what the processes of each use.
     #[serde(default)]
     pub resources: bool,
 }
@@ -63,6 +71,8 @@ pub struct List {
 impl List {
     /// How many tasks an answer holds unless told.
     pub const DEFAULT_LIMIT: usize = 200;
+    /// The smallest `limit`.
+    const LEAST_LIMIT: usize = 1;
     /// The largest `limit`.
     pub const MAX_LIMIT: usize = 1_000_000;
 
@@ -95,11 +105,15 @@ impl Request for List {
     fn check(&self) -> Result<()> {
         if self
             .limit
-            .is_some_and(|limit| !(1..=Self::MAX_LIMIT).contains(&limit))
+            .is_some_and(|limit| !(Self::LEAST_LIMIT..=Self::MAX_LIMIT).contains(&limit))
         {
             return Err(invalid(
                 "limit",
-                "it must be from 1 to 1000000",
+                format!(
+                    "it must be from {} to {}",
+                    Self::LEAST_LIMIT,
+                    Self::MAX_LIMIT
+                ),
                 "Page with `next` and `after`.",
             ));
         }
@@ -125,14 +139,17 @@ pub enum Selection {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "StopRequest")]
 pub struct Stop {
-    /// The task; or one of the following filters.
+    /// The task; one of the following filters when left out.
     pub id: Option<TaskId>,
-    /// The tasks with this tag.
+    /// The tasks with this tag; tags do not matter when left out.
+    #[schemars(extend("examples" = ["web"]))]
     pub tag: Option<String>,
-    /// The tasks with all of these tags.
+    /// The tasks with all of these tags; tags do not matter when left out.
+    #[schemars(extend("examples" = [["web", "api"]]))]
     pub tags: Option<Vec<String>>,
-    /// The tasks of this session.
+    /// The tasks of this session; sessions do not matter when left out.
     #[serde(alias = "parentSessionId")]
+    #[schemars(extend("examples" = ["session-1"]))]
     pub parent_session_id: Option<String>,
     /// Every task.
     #[serde(default)]
@@ -141,6 +158,7 @@ pub struct Stop {
     pub signal: Option<SignalNumber>,
     /// Milliseconds until SIGKILL; the task's own when left out.
     #[serde(alias = "graceMs")]
+    #[schemars(extend("examples" = [StopSettings::default().grace_ms]))]
     pub grace_ms: Option<u64>,
 }
 

@@ -19,11 +19,16 @@ use crate::task::{Task, TaskId, TaskStatus};
 pub struct Send {
     /// The task, started with `"stdin": "open"` or with a terminal.
     pub id: TaskId,
-    /// What to write; nothing is added, so a line needs its `\n`.
+    /// What to write; nothing is added, so a line needs its `\n`. Nothing is written when it and
+    /// `base64` are left out.
+    #[schemars(extend("examples" = ["yes\n"]))]
     pub text: Option<String>,
-    /// The same for bytes that are no text: in base64, with or without padding.
+    /// Instead of `text`, for bytes that are no text: in base64, with or without padding. `text` is
+    /// written when it is left out.
+    #[schemars(regex(pattern = BASE64_PATTERN), extend("examples" = ["AP+A"]))]
     pub base64: Option<String>,
-    /// Whether this is all that will be sent: the command then sees the end; false when left out.
+    /// Whether this is all that will be sent: the command then sees the end.
+    #[schemars(extend("default" = false))]
     pub eof: Option<bool>,
 }
 
@@ -38,6 +43,9 @@ impl fmt::Debug for Send {
             .finish()
     }
 }
+
+/// What is base64 matches it; blanks and line ends are passed over.
+const BASE64_PATTERN: &str = "^[A-Za-z0-9+/ \\t\\r\\n\\f]*[= \\t\\r\\n\\f]*$";
 
 /// The usual alphabet.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

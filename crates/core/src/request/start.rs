@@ -1,22 +1,26 @@
 //! `start`.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    HealthAsked, OwnerAsked, PtyAsked, Request, Restarts, invalid, object_or_null, objects_or_null,
-    refuse_nul,
+    HealthAsked, OwnerAsked, PtyAsked, Restarts, invalid, object_or_null, objects_or_null,
 };
-use crate::env_file::is_variable_name;
+use crate::env_file::VARIABLE_NAME;
 use crate::error::Result;
 use crate::supervisor::{ID_VARIABLE, RUN_VARIABLE};
 use crate::task::{
-    After, EnvVars, Hook, Leftovers, Limits, LogWatch, Program, Queue, Stderr, Stdin, StopSettings,
-    TaskId, TaskSpec,
+    After, EnvVars, Hook, Leftovers, Limits, LogWatch, Program, Queue, RestartSettings, Stderr,
+    Stdin, StopSettings, TaskId, TaskSpec, WITHOUT_NUL,
 };
+
+/// The shortest limit of time, in milliseconds.
+const LEAST_LIMIT: u64 = 1;
 
 /// Start a command in the background.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -25,85 +29,120 @@ use crate::task::{
 pub struct Start {
     /// The id to give it; generated when left out.
     pub id: Option<TaskId>,
-    /// A name for people, and to find it by.
+    /// A name for people, and to find it by; none when left out.
+    #[schemars(extend("examples" = ["dev server"]))]
     pub name: Option<String>,
-    /// The program: a path, or a name that is looked up on the task's PATH. No shell.
+    /// The program: a path, or a name that is looked up on the task's PATH. No shell. `shell` says
+    /// what is run when it is left out.
+    #[schemars(length(min = 1), regex(pattern = WITHOUT_NUL), extend("examples" = ["cargo"]))]
     pub command: Option<String>,
     /// Its arguments.
+    #[schemars(inner(regex(pattern = WITHOUT_NUL)), extend("examples" = [["build", "--release"]]))]
+    #[schemars(extend("default" = []))]
     pub args: Option<Vec<String>>,
-    /// Instead of `command` and `args`: a script for `/bin/sh -c`.
+    /// Instead of `command` and `args`: a script for `/bin/sh -c`. `command` says what is run when it
+    /// is left out.
+    #[schemars(length(min = 1), regex(pattern = WITHOUT_NUL), extend("examples" = ["npm ci && npm run dev"]))]
     pub shell: Option<String>,
     /// Where it runs; the caller's working directory when left out.
     #[serde(alias = "cwd")]
+    #[schemars(length(min = 1), regex(pattern = WITHOUT_NUL), extend("examples" = ["/home/ada/shop"]))]
     pub workdir: Option<PathBuf>,
     /// Variables set above what is inherited.
+    #[schemars(extend("default" = {}))]
+    #[schemars(extend("additionalProperties" = { "type": "string", "pattern": WITHOUT_NUL }))]
+    #[schemars(extend("examples" = [{ "PORT": "3000" }]))]
+    #[schemars(extend("propertyNames" = {
+        "pattern": VARIABLE_NAME, "not": { "enum": [ID_VARIABLE, RUN_VARIABLE] }
+    }))]
     pub env: Option<BTreeMap<String, String>>,
-    /// Whether the caller's environment lies below `env`; true when left out.
+    /// Whether the caller's environment lies below `env`.
     #[serde(alias = "inheritEnv")]
+    #[schemars(extend("default" = true))]
     pub inherit_env: Option<bool>,
-    /// A dotenv file, read at each start, between the two. Its values are never recorded.
+    /// A dotenv file, read at each start, between the two; none when left out. Its values are never
+    /// recorded.
     #[serde(alias = "envFile")]
+    #[schemars(length(min = 1), regex(pattern = WITHOUT_NUL), extend("examples" = [".env"]))]
     pub env_file: Option<PathBuf>,
     /// Marks to find it by.
+    #[schemars(inner(length(min = 1)), extend("examples" = [["web"]]), extend("default" = []))]
     pub tags: Option<Vec<String>>,
-    /// The session that it belongs to.
+    /// The session that it belongs to; none when left out.
     #[serde(alias = "parentSessionId")]
+    #[schemars(extend("examples" = ["session-1"]))]
     pub parent_session_id: Option<String>,
-    /// Whether that session wants to hear of its end; false when left out.
+    /// Whether that session wants to hear of its end.
     #[serde(alias = "notifyOnExit")]
+    #[schemars(extend("default" = false))]
     pub notify_on_exit: Option<bool>,
-    /// How it is asked to end; SIGTERM and 5000 ms when left out.
+    /// How it is asked to end.
     #[serde(default, deserialize_with = "object_or_null")]
+    #[schemars(extend("default" = StopSettings::default()))]
     pub stop: Option<StopSettings>,
-    /// What becomes of processes that outlive the main one; `stop` when left out.
+    /// What becomes of processes that outlive the main one.
+    #[schemars(extend("default" = Leftovers::default()))]
     pub leftovers: Option<Leftovers>,
-    /// Whether standard error goes into the log or into one of its own; `merge` when left out.
+    /// Whether standard error goes into the log or into one of its own.
+    #[schemars(extend("default" = Stderr::default()))]
     pub stderr: Option<Stderr>,
-    /// How much it may use; 268435456 bytes of each log when left out.
+    /// How much it may use.
     #[serde(default, deserialize_with = "object_or_null")]
+    #[schemars(extend("default" = Limits::default()))]
     pub limits: Option<Limits>,
-    /// When it is started again by itself; never when left out.
+    /// When it is started again by itself.
     #[serde(default, alias = "restartPolicy", deserialize_with = "object_or_null")]
+    #[schemars(extend("default" = RestartSettings::default()))]
     pub restart: Option<Restarts>,
-    /// Milliseconds that a run may last, from 1; then it is stopped (`timed_out`).
+    /// Milliseconds that a run may last; then it is stopped (`timed_out`). Any time when left
+    /// out.
     #[serde(alias = "timeoutMs")]
+    #[schemars(range(min = LEAST_LIMIT), extend("examples" = [600_000]))]
     pub timeout_ms: Option<u64>,
-    /// Milliseconds that a run may go without output, from 1; then it is stopped (`idle`).
+    /// Milliseconds that a run may go without output; then it is stopped (`idle`). Any time when left
+    /// out.
     #[serde(alias = "idleTimeoutMs")]
+    #[schemars(range(min = LEAST_LIMIT), extend("examples" = [120_000]))]
     pub idle_timeout_ms: Option<u64>,
     /// So many milliseconds after its end its record and its logs are removed, by the next command
     /// that comes by; never when left out.
     #[serde(alias = "ttlMs")]
+    #[schemars(extend("examples" = [3_600_000]))]
     pub ttl_ms: Option<u64>,
-    /// What it reads; nothing when left out.
+    /// What it reads.
+    #[schemars(extend("default" = Stdin::default()))]
     pub stdin: Option<Stdin>,
-    /// Whether it gets a terminal, and of which size; none when left out.
+    /// Whether it gets a terminal, and of which size.
+    #[schemars(extend("default" = false))]
     pub pty: Option<PtyAsked>,
-    /// How to find out whether it does what it is for.
+    /// How to find out whether it does what it is for; nobody looks when left out.
     #[serde(default, alias = "healthProbe", deserialize_with = "object_or_null")]
     pub health: Option<HealthAsked>,
     /// The process without which it is not to go on; it is stopped (`owner_gone`) when that ends.
+    /// It goes on by itself when left out.
     #[serde(default, deserialize_with = "object_or_null")]
     pub owner: Option<OwnerAsked>,
-    /// What is run once when it has ended for good.
+    /// What is run once when it has ended for good; nothing when left out.
     #[serde(default, alias = "onExit", deserialize_with = "object_or_null")]
     pub on_exit: Option<Hook>,
-    /// The line that it waits in until it has a place.
+    /// The line that it waits in until it has a place; none when left out.
     #[serde(default, deserialize_with = "object_or_null")]
     pub queue: Option<Queue>,
-    /// The tasks that it waits for.
+    /// The tasks that it waits for; none when left out.
     #[serde(default, deserialize_with = "object_or_null")]
     pub after: Option<After>,
     /// The lines that its events are to tell of.
     #[serde(default, deserialize_with = "objects_or_null")]
+    #[schemars(extend("default" = []))]
     pub watch: Option<Vec<LogWatch>>,
-    /// What happens when the id's task is running; `error` when left out.
+    /// What happens when the id's task is running.
     #[serde(alias = "ifRunning")]
+    #[schemars(extend("default" = IfRunning::default()))]
     pub if_running: Option<IfRunning>,
 }
 
 /// What happens when the id's task is running.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IfRunning {
     /// It stays, and the answer is `TaskAlreadyRunning`.
@@ -115,106 +154,7 @@ pub enum IfRunning {
     Restart,
 }
 
-impl Request for Start {
-    const COMMAND: &'static str = "start";
-
-    fn task_id(&self) -> Option<&TaskId> {
-        self.id.as_ref()
-    }
-
-    fn check(&self) -> Result<()> {
-        self.check_program()?;
-        self.check_env()?;
-        self.check_limits()?;
-        self.check_extras()?;
-        self.restart.map_or(Ok(()), Restarts::check)?;
-        for (field, millis) in [
-            ("timeout_ms", self.timeout_ms),
-            ("idle_timeout_ms", self.idle_timeout_ms),
-        ] {
-            if millis == Some(0) {
-                let hint = "Leave it out for no limit.";
-                return Err(invalid(field, "it must be at least 1", hint));
-            }
-        }
-        for tag in self.tags.iter().flatten() {
-            if tag.is_empty() {
-                return Err(invalid(
-                    "tags",
-                    "a tag may not be empty",
-                    "Leave the empty tag out.",
-                ));
-            }
-        }
-        for (field, path) in [("workdir", &self.workdir), ("env_file", &self.env_file)] {
-            let text = path.as_deref().map(|path| path.to_string_lossy());
-            if text.as_deref() == Some("") {
-                return Err(invalid(
-                    field,
-                    "a path may not be empty",
-                    "Leave it out, or name a path.",
-                ));
-            }
-            refuse_nul(field, text.as_deref().unwrap_or(""))?;
-        }
-        Ok(())
-    }
-}
-
 impl Start {
-    fn check_program(&self) -> Result<()> {
-        match (self.command.as_deref(), self.shell.as_deref()) {
-            (Some(""), None) => Err(invalid(
-                "command",
-                "it is empty",
-                "Name the program to execute.",
-            )),
-            (None, Some("")) => Err(invalid("shell", "it is empty", "Give the script to run.")),
-            (Some(_), Some(_)) => Err(invalid(
-                "shell",
-                "`command` and `shell` exclude each other",
-                "Give `command` with `args`, or `shell` alone.",
-            )),
-            (None, None) => Err(invalid(
-                "command",
-                "it is missing: nothing to execute",
-                "Give `command` (with `args`), or `shell` for a script.",
-            )),
-            (None, Some(_)) if self.args.is_some() => Err(invalid(
-                "args",
-                "`args` goes with `command`, not with `shell`",
-                "Put the arguments into the script, or use `command`.",
-            )),
-            (command, shell) => {
-                refuse_nul("command", command.unwrap_or(""))?;
-                refuse_nul("shell", shell.unwrap_or(""))?;
-                self.args
-                    .iter()
-                    .flatten()
-                    .try_for_each(|word| refuse_nul("args", word))
-            }
-        }
-    }
-
-    fn check_env(&self) -> Result<()> {
-        for (name, value) in self.env.iter().flatten() {
-            if !is_variable_name(name) {
-                let problem = format!("{name:?} cannot be the name of an environment variable");
-                return Err(invalid(
-                    "env",
-                    problem,
-                    "A name is not empty and holds neither `=` nor NUL.",
-                ));
-            }
-            if name == ID_VARIABLE || name == RUN_VARIABLE {
-                let problem = format!("{name} is set by background-tasks itself");
-                return Err(invalid("env", problem, "Choose another name."));
-            }
-            refuse_nul("env", value)?;
-        }
-        Ok(())
-    }
-
     /// Resolves the request against the caller's surroundings: what is stored is absolute.
     ///
     /// # Errors

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::cursors::check_cursors;
+use super::cursors::{EXAMPLE_CURSOR, check_cursors};
 use super::select::{Filter, select};
 use super::{Request, Selection, invalid};
 use crate::error::Result;
@@ -16,31 +16,37 @@ use crate::task::TaskId;
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "WaitRequest")]
 pub struct Wait {
-    /// The task; or one of the following.
+    /// The task; one of the following when left out.
     pub id: Option<TaskId>,
-    /// Several tasks.
+    /// Several tasks; another way of naming them when left out.
+    #[schemars(length(min = 1))]
     pub ids: Option<Vec<TaskId>>,
-    /// The tasks that have this tag now.
+    /// The tasks that have this tag now; tags do not matter when left out.
+    #[schemars(extend("examples" = ["web"]))]
     pub tag: Option<String>,
-    /// The tasks that have all of these tags now.
+    /// The tasks that have all of these tags now; tags do not matter when left out.
+    #[schemars(extend("examples" = [["web", "api"]]))]
     pub tags: Option<Vec<String>>,
-    /// The tasks of this session now.
+    /// The tasks of this session now; sessions do not matter when left out.
     #[serde(alias = "parentSessionId")]
+    #[schemars(extend("examples" = ["session-1"]))]
     pub parent_session_id: Option<String>,
-    /// Whether all of them must get there or any one; `all` when left out.
+    /// Whether all of them must get there or any one.
     #[serde(default)]
     pub mode: WaitMode,
-    /// Where they must get; `terminal` when left out.
+    /// Where they must get.
     #[serde(default)]
     pub until: Until,
-    /// With `until: {"log"}`: search only what came after it, instead of the present run.
+    /// With `until: {"log"}`: search only what came after it; the present run when left out.
+    #[schemars(extend("examples" = [EXAMPLE_CURSOR]))]
     pub cursor: Option<String>,
-    /// The same for several tasks.
+    /// The same for several tasks, by their ids; the present run when left out.
+    #[schemars(extend("examples" = [{ "dev": EXAMPLE_CURSOR }]))]
     pub cursors: Option<BTreeMap<TaskId, String>>,
 }
 
 /// Whether all tasks must get there or any one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitMode {
     /// All of them.
@@ -51,7 +57,7 @@ pub enum WaitMode {
 }
 
 /// Where a task must get.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Until {
     /// It has ended.
@@ -60,7 +66,7 @@ pub enum Until {
     /// Its health probe has succeeded; without a probe, it runs.
     Ready,
     /// A line of its log matches this regular expression (syntax of the Rust `regex` crate).
-    Log(String),
+    Log(#[schemars(extend("examples" = ["listening on port [0-9]+"]))] String),
 }
 
 impl Wait {

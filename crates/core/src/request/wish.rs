@@ -16,14 +16,17 @@ macro_rules! of_running_tasks {
         #[serde(deny_unknown_fields)]
         #[schemars(rename = $rename)]
         pub struct $name {
-            /// The task; or one of the following filters.
+            /// The task; one of the following filters when left out.
             pub id: Option<TaskId>,
-            /// The running tasks with this tag.
+            /// The running tasks with this tag; tags do not matter when left out.
+            #[schemars(extend("examples" = ["web"]))]
             pub tag: Option<String>,
-            /// The running tasks with all of these tags.
+            /// The running tasks with all of these tags; tags do not matter when left out.
+            #[schemars(extend("examples" = [["web", "api"]]))]
             pub tags: Option<Vec<String>>,
-            /// The running tasks of this session.
+            /// The running tasks of this session; sessions do not matter when left out.
             #[serde(alias = "parentSessionId")]
+            #[schemars(extend("examples" = ["session-1"]))]
             pub parent_session_id: Option<String>,
             /// Every running task.
             #[serde(default)]
@@ -87,7 +90,7 @@ pub struct Signal {
     pub id: TaskId,
     /// The signal.
     pub signal: SignalNumber,
-    /// Which of its processes get it; `main` when left out.
+    /// Which of its processes get it.
     #[serde(default)]
     pub to: Recipient,
 }

@@ -22,7 +22,7 @@ use crate::store::TaskDir;
 use crate::task::{Generation, Limits};
 
 /// Between two marks, and at most between two looks while a log grows.
-const PERIOD: Duration = Duration::from_millis(100);
+pub(crate) const PERIOD: Duration = Duration::from_millis(100);
 /// The shortest time between two looks.
 const SHORTEST: Duration = Duration::from_millis(2);
 /// Between looks at a silent log where nothing tells of writes.

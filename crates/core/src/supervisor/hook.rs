@@ -26,9 +26,9 @@ use crate::store::{Home, TaskDir, hook_claim};
 use crate::task::{Hook, MainExit, ProcessIdentity, Task};
 
 /// How long it may run.
-const LONGEST: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 /// How much of its output is kept.
-const KEPT: usize = 4096;
+pub(crate) const KEPT: usize = 4096;
 /// Where its input is written; unlinked at once.
 const INPUT: &str = "on_exit.input";
 

@@ -57,7 +57,13 @@ pub(crate) use cap::punch_hole;
 pub(crate) use cgroup::{Leaf, sweep_leaf_of};
 pub(crate) use confine::{Enforcement, check_limits, enforcements};
 pub(crate) use folder_watch::kernel_tells;
+pub(crate) use growth::PERIOD as LINE_PERIOD;
+pub(crate) use hook::{KEPT as HOOK_OUTPUT, LONGEST as HOOK_TIME};
 pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
+pub(crate) use scan::{
+    FARTHEST as WATCH_BACKLOG, LAST as WATCH_LAST, LONGEST as WATCH_LINE, PROMPT as WITHOUT_END,
+    TOLD as WATCH_TOLD,
+};
 pub(crate) use tree::{pids_below, pids_marked};
 
 use crate::task::RunToken;

@@ -11,7 +11,8 @@ use std::fs::File;
 use std::time::Duration;
 
 use self::log::{Log, lines_from};
-use self::watch::{TOLD, Watch};
+pub(crate) use self::watch::TOLD;
+use self::watch::Watch;
 use crate::clock::Deadline;
 use crate::event::{EventData, StreamName};
 use crate::log::timeline::Lengths;
@@ -22,15 +23,15 @@ use crate::task::{Generation, Probe, TaskSpec};
 /// What is read at once, between two looks at everything else.
 const PIECE: u64 = 1 << 20;
 /// Further behind the end than this the search does not fall.
-const FARTHEST: u64 = 64 << 20;
+pub(crate) const FARTHEST: u64 = 64 << 20;
 /// What is searched at most when the run is over: its end is not to wait for long.
-const LAST: u64 = 16 << 20;
+pub(crate) const LAST: u64 = 16 << 20;
 /// Of a line that is longer only so much is looked at.
-const LONGEST: usize = 64 << 10;
+pub(crate) const LONGEST: usize = 64 << 10;
 /// Between looks where nothing tells how the logs grow.
 const UNTOLD: Duration = Duration::from_secs(1);
 /// A line that nobody has gone on with for so long counts for the probe without its end.
-const PROMPT: Duration = Duration::from_millis(200);
+pub(crate) const PROMPT: Duration = Duration::from_millis(200);
 
 /// What is looked for in the logs of the present run.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{ProcessIdentity, TaskId};
+use super::{ProcessIdentity, TaskId, WITHOUT_NUL};
 
 /// What the command reads from its standard input.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,9 +20,13 @@ pub enum Stdin {
     /// What `send` writes, until it says that this is the end.
     Open,
     /// This text, then the end. It is not told: on record and in answers `***` stands for it.
-    Text(#[serde(serialize_with = "mask")] String),
-    /// The content of this file.
-    File(PathBuf),
+    Text(
+        #[serde(serialize_with = "mask")]
+        #[schemars(extend("examples" = ["first line\n"]))]
+        String,
+    ),
+    /// The content of this file; a relative path is relative to the caller.
+    File(#[schemars(length(min = 1), extend("examples" = ["input.txt"]))] PathBuf),
 }
 
 /// Whatever is written down of a text, it is not the text: it may be a secret, and long.
@@ -46,15 +50,20 @@ impl fmt::Debug for Stdin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pty {
-    /// Characters in a line; 80 when left out.
+    /// Characters in a line.
     #[serde(default = "Pty::default_cols")]
+    #[schemars(range(min = Pty::LEAST))]
     pub cols: u16,
-    /// Lines; 24 when left out.
+    /// Lines.
     #[serde(default = "Pty::default_rows")]
+    #[schemars(range(min = Pty::LEAST))]
     pub rows: u16,
 }
 
 impl Pty {
+    /// The fewest columns and rows.
+    pub(crate) const LEAST: u16 = 1;
+
     fn default_cols() -> u16 {
         80
     }
@@ -125,9 +134,11 @@ pub enum Probe {
 #[serde(deny_unknown_fields)]
 pub struct Hook {
     /// The program: a path, or a name that is looked up on the task's PATH.
+    #[schemars(length(min = 1), regex(pattern = WITHOUT_NUL), extend("examples" = ["notify-send"]))]
     pub command: String,
     /// Its arguments.
     #[serde(default)]
+    #[schemars(inner(regex(pattern = WITHOUT_NUL)), extend("examples" = [["the build is over"]]))]
     pub args: Vec<String>,
 }
 
@@ -138,6 +149,7 @@ pub struct Queue {
     /// Its name.
     pub group: GroupName,
     /// How many of the group may run when this task begins; 0 for any number.
+    #[schemars(extend("examples" = [2]))]
     pub limit: u32,
 }
 
@@ -164,7 +176,7 @@ impl<'de> Deserialize<'de> for GroupName {
         let fits = |(at, c): (usize, char)| {
             c.is_ascii_alphanumeric() || (at > 0 && matches!(c, '.' | '_' | '-'))
         };
-        if text.is_empty() || text.len() > 64 || !text.char_indices().all(fits) {
+        if text.is_empty() || text.len() > TaskId::MAX_LEN || !text.char_indices().all(fits) {
             return Err(serde::de::Error::custom(format!(
                 "`{text}` is not the name of a group: it must match [A-Za-z0-9][A-Za-z0-9._-]{{0,63}}"
             )));
@@ -181,7 +193,13 @@ impl JsonSchema for GroupName {
         "GroupName".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" })
+        json_schema!({
+            "type": "string",
+            "pattern": TaskId::PATTERN,
+            "minLength": 1,
+            "maxLength": TaskId::MAX_LEN,
+            "examples": ["gpu"],
+        })
     }
 }
 
@@ -190,8 +208,9 @@ impl JsonSchema for GroupName {
 #[serde(deny_unknown_fields)]
 pub struct After {
     /// Which.
+    #[schemars(length(min = 1))]
     pub ids: Vec<TaskId>,
-    /// Where they must have got; `success` when left out.
+    /// Where they must have got.
     #[serde(default)]
     pub on: Milestone,
 }
@@ -213,11 +232,13 @@ pub enum Milestone {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogWatch {
-    /// What the event calls it.
+    /// What the event calls it; no two watches of a task have the same.
+    #[schemars(length(min = 1), extend("examples" = ["errors"]))]
     pub name: String,
     /// A regular expression (syntax of the Rust `regex` crate).
+    #[schemars(extend("examples" = ["(?i)error"]))]
     pub pattern: String,
-    /// Milliseconds after an event in which further lines are only counted; 30000 when left out.
+    /// Milliseconds after an event in which further lines are only counted.
     #[serde(default = "LogWatch::default_throttle_ms", alias = "throttleMs")]
     pub throttle_ms: u64,
 }

@@ -15,7 +15,9 @@ pub(crate) struct HttpUrl<'a> {
 
 impl<'a> HttpUrl<'a> {
     /// Longer ones are refused by many servers.
-    const LONGEST: usize = 8000;
+    pub(crate) const LONGEST: usize = 8000;
+    /// What every URL that [`HttpUrl::parse`] takes matches.
+    pub(crate) const PATTERN: &'static str = "^[hH][tT][tT][pP]://[!-~]+$";
 
     /// Reads `http://HOST[:PORT][/PATH][?QUERY]`; what is wrong with it otherwise.
     pub(crate) fn parse(url: &'a str) -> Result<Self, &'static str> {

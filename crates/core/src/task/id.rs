@@ -38,6 +38,10 @@ pub enum InvalidId {
 impl TaskId {
     /// The longest id, in characters (all of them ASCII).
     pub const MAX_LEN: usize = 64;
+    /// What [`TaskId::parse`] takes, as a regular expression; names of queues are the same.
+    pub(crate) const PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
+    /// Besides, an id does not match this.
+    const RESERVED: &str = "[.][sS][tT][dD][eE][rR][rR]$";
 
     /// Checks and takes a text as an id.
     ///
@@ -97,8 +101,12 @@ impl JsonSchema for TaskId {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            "pattern": Self::PATTERN,
+            "not": { "type": "string", "pattern": Self::RESERVED },
+            "minLength": 1,
+            "maxLength": Self::MAX_LEN,
             "description": "The id of a task. It may not end in .stderr.",
+            "examples": ["dev"],
         })
     }
 }

@@ -25,3 +25,6 @@ pub use status::{FailReason, Health, KillReason, Reason, TaskStatus};
 pub use view::{OwnerPid, Resources, Task};
 
 pub(crate) use http_url::HttpUrl;
+
+/// Of texts that become arguments, variables or paths: the kernel ends each at its first NUL.
+pub(crate) const WITHOUT_NUL: &str = "^[^\\x00]*$";

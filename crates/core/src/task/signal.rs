@@ -12,8 +12,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SignalNumber(i32);
 
-/// The largest signal number: `SIGRTMAX` on Linux; macOS ends at 31.
-const LARGEST: i32 = if cfg!(target_os = "linux") { 64 } else { 31 };
+/// The largest signal number of any system: `SIGRTMAX` on Linux. Schemas are the same everywhere.
+const LARGEST_ANYWHERE: i32 = 64;
+/// The largest signal number; macOS ends at 31.
+const LARGEST: i32 = if cfg!(target_os = "linux") {
+    LARGEST_ANYWHERE
+} else {
+    31
+};
 
 /// Which processes of a task get a signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -109,11 +115,16 @@ impl JsonSchema for SignalNumber {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let read = generator.contract().is_deserialize();
-        json_schema!({
+        let mut schema = json_schema!({
             "type": if read { &["string", "integer"][..] } else { &["string"] },
             "description": "A signal name such as SIGTERM; TERM and 15 are read as well",
             "examples": ["SIGTERM", "SIGINT", "SIGKILL"],
-        })
+        });
+        if read {
+            schema.insert("minimum".to_owned(), 1.into());
+            schema.insert("maximum".to_owned(), LARGEST_ANYWHERE.into());
+        }
+        schema
     }
 }
 

@@ -169,26 +169,33 @@ pub enum Stderr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// What is kept of each of its logs, at least 65536; 0 for all. The oldest bytes go first.
+    /// What is kept of each of its logs; 0 for all. The oldest bytes go first.
     #[serde(default = "Limits::default_log_bytes", alias = "logBytes")]
+    #[schemars(extend("anyOf" = [{ "const": 0 }, { "minimum": Limits::LEAST_LOG_BYTES }]))]
     pub log_bytes: u64,
-    /// Bytes of memory of all its processes together.
+    /// Bytes of memory of all its processes together; not limited when left out.
     #[serde(default, alias = "memoryBytes")]
+    #[schemars(range(min = Limits::LEAST), extend("examples" = [1_u64 << 30]))]
     pub memory_bytes: Option<u64>,
-    /// Processor time of all its processes together; 100 is one processor.
+    /// Processor time of all its processes together; 100 is one processor. Not limited when left out.
     #[serde(default, alias = "cpuPercent")]
+    #[schemars(range(min = Limits::LEAST), extend("examples" = [150]))]
     pub cpu_percent: Option<u32>,
-    /// How many processes it may have.
+    /// How many processes it may have, each thread counted; not limited when left out.
     #[serde(default)]
+    #[schemars(range(min = Limits::LEAST), extend("examples" = [200]))]
     pub processes: Option<u32>,
-    /// How many files each of its processes may have open.
+    /// How many files each of its processes may have open; as many as the caller's when left out.
     #[serde(default, alias = "openFiles")]
+    #[schemars(range(min = Limits::LEAST), extend("examples" = [1024]))]
     pub open_files: Option<u64>,
 }
 
 impl Limits {
     /// The smallest cap: below it a log would hold little more than what is being written.
-    pub(crate) const LEAST_LOG_BYTES: u64 = 64 << 10;
+    pub const LEAST_LOG_BYTES: u64 = 64 << 10;
+    /// The smallest value of the others.
+    pub(crate) const LEAST: u8 = 1;
 
     fn default_log_bytes() -> u64 {
         256 << 20

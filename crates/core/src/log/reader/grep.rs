@@ -13,7 +13,7 @@ use crate::log::{
 use crate::store::TaskDir;
 
 /// Of a line that is longer only so much is searched, and so much of it is looked at clean.
-const LONGEST: usize = 1 << 20;
+pub(crate) const LONGEST: usize = 1 << 20;
 
 /// A line that matches.
 #[derive(Clone, Copy, Debug)]

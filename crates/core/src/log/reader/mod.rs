@@ -6,7 +6,7 @@
 mod grep;
 mod span;
 
-pub(crate) use grep::Match;
+pub(crate) use grep::{LONGEST as LONGEST_SEARCHED, Match};
 
 use std::fs::File;
 use std::io;

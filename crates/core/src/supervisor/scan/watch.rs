@@ -8,7 +8,7 @@ use crate::log::{LogStream, Pattern};
 use crate::task::LogWatch;
 
 /// Of a line that is longer only so much is told.
-pub(super) const TOLD: usize = 4096;
+pub(crate) const TOLD: usize = 4096;
 /// Of one piece of the logs so many lines are told; further ones are counted.
 const MOST_EVENTS: usize = 100;
 
