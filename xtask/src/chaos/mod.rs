@@ -50,6 +50,8 @@ struct Attack {
     binary: PathBuf,
     scratch: PathBuf,
     lanes: Vec<Lane>,
+    /// In which they take turns. A short run gets to a few only: which ones is the seed's choice.
+    order: Vec<usize>,
     children: Children,
     coverage: Coverage,
     tally: Tally,
@@ -82,11 +84,13 @@ fn attack(workspace: &Workspace, options: Options) -> Result<Tally> {
     // A second attack in the same process keeps the first handler.
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
     println!("chaos: seed {}", options.seed);
+    let lanes = lanes::all();
     let mut attack = Attack {
         binary: binary.unwrap_or_else(|| workspace.target.join("debug/background-tasks")),
+        order: sweep::shuffled(options.seed, lanes.len()),
         options,
         scratch,
-        lanes: lanes::all(),
+        lanes,
         children: Children::default(),
         coverage: Coverage::default(),
         tally: Tally::default(),
@@ -150,9 +154,10 @@ impl Attack {
         }
         let turn = number - number / 4;
         let count = self.lanes.len() as u64;
-        let lane = usize::try_from(turn % count)?;
+        let lane = self.order[usize::try_from(turn % count)?];
         let title = self.lanes[lane].title();
-        if !self.coverage.lengths.contains_key(&lane) {
+        let is_counted = self.coverage.lengths.contains_key(&lane);
+        if !is_counted && self.options.assumed.is_none() {
             // Undisturbed, and checked like every other.
             self.one(number, &format!("{title}, counted"), |this, round, _| {
                 let calm = &mut Random::of_round(0, 0);
@@ -161,7 +166,8 @@ impl Attack {
                 Ok(())
             })?;
         }
-        let length = self.coverage.lengths.get(&lane).copied().unwrap_or(0);
+        let length = self.coverage.lengths.get(&lane).copied();
+        let length = length.or(self.options.assumed).unwrap_or(0);
         let at = sweep::boundary(self.options.seed, lane, turn / count, length);
         self.tally.sweeps += 1;
         self.one(

@@ -14,6 +14,8 @@ pub struct Options {
     /// Only this one.
     pub round: Option<u64>,
     pub binary: Option<PathBuf>,
+    /// How many boundaries a life is taken to have, where there is no time to count them.
+    pub assumed: Option<u32>,
 }
 
 const USAGE: &str = "usage: cargo xtask chaos [--seed N] [--minutes M] [--rounds N] [--round N] [--binary PATH] [--quick]";
@@ -27,6 +29,7 @@ impl Options {
             rounds: Some(200),
             round: None,
             binary: None,
+            assumed: Some(36),
         }
     }
 
@@ -37,6 +40,7 @@ impl Options {
             rounds: None,
             round: None,
             binary: None,
+            assumed: None,
         };
         let mut rest = words;
         loop {

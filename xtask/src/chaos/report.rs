@@ -81,19 +81,27 @@ fn print_files(folder: &Path, root: &Path) {
 
 /// The counts at the end.
 pub fn print(tally: &Tally, coverage: &Coverage, lanes: &[Lane], time: Duration) {
-    println!("system calls at which somebody was killed, of those that the life has:");
+    if !coverage.lengths.is_empty() {
+        println!("system calls at which somebody was killed, of those that the life has:");
+    }
     let mut covered = 0;
     let mut total = 0;
     for (index, lane) in lanes.iter().enumerate() {
         let length = coverage.lengths.get(&index).copied().unwrap_or(0);
-        let reached = coverage
-            .reached
-            .get(&index)
-            .map_or(0, |set| set.iter().filter(|k| **k <= length).count());
-        println!("  {:<40} {reached:>4} of {length:>4}", lane.title());
+        let reached = coverage.reached.get(&index).map_or(0, |set| {
+            set.iter().filter(|k| length == 0 || **k <= length).count()
+        });
+        if length > 0 {
+            println!("  {:<40} {reached:>4} of {length:>4}", lane.title());
+        }
         covered += reached;
         total += length;
     }
+    let counted = if total > 0 {
+        format!(" of {total}")
+    } else {
+        String::new()
+    };
     let kills = |victim| tally.kills.get(&victim).copied().unwrap_or(0);
     println!(
         "{} rounds ({} sweeps, {} storms) in {:.0} s, {} commands answered or were killed",
@@ -104,7 +112,7 @@ pub fn print(tally: &Tally, coverage: &Coverage, lanes: &[Lane], time: Duration)
         tally.commands,
     );
     println!(
-        "kills: {} callers, {} supervisors, {} commands; boundaries: {covered} of {total}; violations: {}",
+        "kills: {} callers, {} supervisors, {} commands; boundaries: {covered}{counted}; violations: {}",
         kills(Victim::Caller),
         kills(Victim::Supervisor),
         kills(Victim::Command),

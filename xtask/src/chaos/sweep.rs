@@ -33,6 +33,13 @@ pub fn boundary(seed: u64, lane: usize, turn: u64, length: u32) -> u32 {
     u32::try_from((first + turn) % length).unwrap_or(0) + 1
 }
 
+/// So many lanes in an order of the seed.
+pub fn shuffled(seed: u64, count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by_cached_key(|lane| Random::of_round(seed, *lane as u64).below(u64::MAX));
+    order
+}
+
 /// Attacks; without a number the system calls are only counted.
 pub fn attack(
     round: &mut Round<'_>,
@@ -114,5 +121,18 @@ fn kill_another(round: &mut Round<'_>, victim: Victim) {
         round.kill_command("a");
     } else {
         round.kill_supervisors("a");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_boundaries_have_their_turn() {
+        let turns: BTreeSet<u32> = (0..12).map(|turn| boundary(7, 3, turn, 10)).collect();
+        assert_eq!(turns, (1..=12).collect());
+        let first: BTreeSet<u32> = (0..50).map(|seed| boundary(seed, 3, 0, 10)).collect();
+        assert!(first.len() > 6, "seeds begin elsewhere: {first:?}");
     }
 }

@@ -108,3 +108,27 @@ impl Notes {
         self.begun.iter().rev().find(|begun| begun.id == id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_scripts_note_is_read_back() {
+        let folder = std::env::temp_dir().join(format!("chaos-truth-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let truth = Truth::new(&folder);
+        let script = format!("{}{}", truth.begin("m1"), truth.exit(7));
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &script]).env("BACKGROUND_TASKS_ID", "a");
+        let mut child = shell.env("BACKGROUND_TASKS_RUN", "r1").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        assert_eq!(child.wait().unwrap().code(), Some(7));
+        let notes = truth.read();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(notes.latest("a").map(|begun| begun.pid), Some(pid));
+        assert_eq!(notes.end_of("r1"), Some("7"));
+        assert_eq!(notes.end_of("r2"), None);
+        assert!(notes.of_run("r1").is_some() && notes.hooks.is_empty());
+    }
+}
