@@ -1,7 +1,7 @@
 //! Which system calls can change what others see.
 //!
 //! To be killed before one that cannot is the same as to be killed before the next that can: nobody
-//! can tell the difference. So only those are boundaries, which leaves a fifth of them.
+//! can tell the difference. So only those are boundaries, about one in seven.
 
 use std::fs;
 
