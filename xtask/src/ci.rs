@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::toolchain::Target;
 use crate::workspace::Workspace;
-use crate::{Result, assets, command, forbid, npm, schemas, toolchain};
+use crate::{Result, assets, command, forbid, fuzz, npm, schemas, toolchain};
 
 /// Where the published crates must compile besides this machine.
 const OTHER_TARGETS: [&str; 3] = [
@@ -20,7 +20,7 @@ const ACCEPTANCE: &str = "../shared/acceptance/lifecycle.py";
 /// A step answers with a remark for its line, or an empty one.
 type Step = (&'static str, fn(&Workspace) -> Result<String>);
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("format", |workspace| {
         cargo(workspace, &["fmt", "--all", "--check"])
     }),
@@ -41,6 +41,7 @@ const STEPS: [Step; 13] = [
     ("forbid", |workspace| {
         Ok(format!("{} files", forbid::check(workspace)?))
     }),
+    ("fuzz", fuzz::check),
     ("npm launcher", npm::check),
     ("release build", |workspace| {
         cargo(

@@ -6,6 +6,7 @@
 //! - `ci`: everything that a change must pass;
 //! - `npm`: the packages of the npm registry, built, packed and tried out;
 //! - `chaos`: kill callers, supervisors and commands everywhere, and check that it is still right;
+//! - `fuzz`: hostile input for everything that is read, briefly or for as long as it is told;
 //! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
 
 // Talking to the person at the terminal is what this program is for.
@@ -23,6 +24,7 @@ mod chaos;
 mod ci;
 mod command;
 mod forbid;
+mod fuzz;
 mod npm;
 mod schemas;
 mod static_build;
@@ -38,6 +40,7 @@ const USAGE: &str = "usage: cargo xtask build
        cargo xtask ci
        cargo xtask npm [--check | --binaries FOLDER]
        cargo xtask chaos [--quick] [--seed N] [--minutes M] [--round N]
+       cargo xtask fuzz [--target NAME] [--seconds N]
        cargo xtask bench [--quick] [--only NAME]";
 
 fn main() -> ExitCode {
@@ -69,6 +72,7 @@ fn chore(arguments: &[String]) -> Result {
         ["npm", options @ ..] => npm::run(&Workspace::find()?, options),
         #[cfg(target_os = "linux")]
         ["chaos", options @ ..] => chaos::run(&Workspace::find()?, options),
+        ["fuzz", options @ ..] => fuzz::run(&Workspace::find()?, options),
         ["bench", options @ ..] => bench::run(&Workspace::find()?, options),
         ["--help" | "-h" | "help"] => {
             println!("{USAGE}");

@@ -11,8 +11,10 @@ mod args;
 mod command;
 mod discover;
 mod envelope;
+mod line_block;
 mod line_frame;
 mod payload;
+mod piece;
 mod print;
 mod run;
 

@@ -1,17 +1,20 @@
 //! The one place that prints. One document, indented for a terminal, one line for a program.
 
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::LazyLock;
 
-use background_tasks_core::event::{Frame, FrameData, FrameSink};
+use background_tasks_core::event::{Frame, FrameData, FrameSink, LineBlock};
 use background_tasks_core::{Error, enlarge_pipe};
 use serde::Serialize;
 
 use crate::envelope::{Failure, Success};
+use crate::line_block;
 use crate::line_frame::LineFrames;
+use crate::piece::Piece;
 
 /// Where frames go, to notice when nobody reads them any more.
 pub(crate) fn output() -> BorrowedFd<'static> {
@@ -79,15 +82,14 @@ fn unprintable(command: &str, error: &io::Error) -> u8 {
 /// a time.
 #[derive(Debug, Default)]
 pub(crate) struct FramePrinter {
-    lines: Vec<u8>,
+    piece: Piece,
+    line: Vec<u8>,
     line_frames: LineFrames,
-    /// Whether so much has been printed that the pipe was asked for more room.
-    is_long: bool,
+    /// Standard output without the buffer that cuts what is written at a line's end; opened when so
+    /// much has been printed that the pipe is asked for more room.
+    output: Option<File>,
     problem: Option<io::Error>,
 }
-
-/// Larger pieces than this are slower through a pipe of the usual size.
-const PIECE: usize = 32 << 10;
 
 impl FramePrinter {
     /// The exit status of the stream.
@@ -95,47 +97,67 @@ impl FramePrinter {
         let _ = self.flush();
         self.problem.map_or(0, |error| unprintable(command, &error))
     }
-}
 
-impl FrameSink for FramePrinter {
-    fn frame(&mut self, frame: &Frame<'_>) -> ControlFlow<()> {
-        let written = match &frame.data {
-            FrameData::Line(line) => self.line_frames.write(frame, line, &mut self.lines),
-            FrameData::Facts(_) => {
-                serde_json::to_writer(&mut self.lines, frame).map_err(Into::into)
-            }
-        };
-        if let Err(error) = written {
-            self.problem = Some(error);
-            return ControlFlow::Break(());
+    fn print(&mut self, frame: &Frame<'_>) -> io::Result<()> {
+        self.line.clear();
+        match &frame.data {
+            FrameData::Line(line) => self.line_frames.write(frame, line, &mut self.line)?,
+            FrameData::Facts(_) => serde_json::to_writer(&mut self.line, frame)?,
         }
-        self.lines.push(b'\n');
-        if self.lines.len() < PIECE {
-            return ControlFlow::Continue(());
+        self.line.push(b'\n');
+        if self.piece.push(&self.line) {
+            write_full(&mut self.output, &mut self.piece)?;
         }
-        if !std::mem::replace(&mut self.is_long, true) {
-            enlarge_pipe(output());
-        }
-        self.flush()
+        Ok(())
     }
 
-    fn flush(&mut self) -> ControlFlow<()> {
-        if self.problem.is_some() {
-            return ControlFlow::Break(());
-        }
-        if self.lines.is_empty() {
-            return ControlFlow::Continue(());
-        }
-        let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(&self.lines).and_then(|()| stdout.flush());
-        self.lines.clear();
-        match written {
+    fn told(&mut self, printed: io::Result<()>) -> ControlFlow<()> {
+        match printed {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 self.problem = Some(error);
                 ControlFlow::Break(())
             }
         }
+    }
+}
+
+fn write_full(output: &mut Option<File>, piece: &mut Piece) -> io::Result<()> {
+    let output = match output {
+        Some(output) => output,
+        None => {
+            enlarge_pipe(self::output());
+            output.insert(self::output().try_clone_to_owned()?.into())
+        }
+    };
+    piece.write_full(output)
+}
+
+impl FrameSink for FramePrinter {
+    fn frame(&mut self, frame: &Frame<'_>) -> ControlFlow<()> {
+        let printed = self.print(frame);
+        self.told(printed)
+    }
+
+    fn lines(&mut self, block: &LineBlock<'_>) -> ControlFlow<()> {
+        let output = &mut self.output;
+        let printed = line_block::write(block, &mut self.piece, |piece| write_full(output, piece));
+        self.told(printed)
+    }
+
+    fn flush(&mut self) -> ControlFlow<()> {
+        if self.problem.is_some() {
+            return ControlFlow::Break(());
+        }
+        if self.piece.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let mut stdout = io::stdout().lock();
+        let printed = self
+            .piece
+            .write_all(&mut stdout)
+            .and_then(|()| stdout.flush());
+        self.told(printed)
     }
 }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -28,9 +28,11 @@ impl Timestamp {
 
     /// Reads RFC 3339 text; finer than a millisecond is cut off.
     pub fn parse(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text)
-            .ok()
-            .map(|moment| Self(moment.timestamp_millis()))
+        let moment = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+        // An offset may move it into a year that has no such text.
+        (0..=9999)
+            .contains(&moment.year())
+            .then(|| Self(moment.timestamp_millis()))
     }
 
     /// So long before this moment.
@@ -175,6 +177,9 @@ mod tests {
             text
         );
         assert_eq!(Timestamp::parse("yesterday"), None);
+        // They would be written in a way in which they cannot be read.
+        assert_eq!(Timestamp::parse("9999-12-31T23:59:59-00:01"), None);
+        assert_eq!(Timestamp::parse("0000-01-01T00:00:00+00:01"), None);
     }
 
     #[test]

@@ -33,6 +33,9 @@ mod clock;
 mod env_file;
 mod error;
 pub mod event;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod log;
 pub mod op;
 mod process;

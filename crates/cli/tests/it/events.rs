@@ -71,6 +71,62 @@ fn a_stream_gives_the_same_frames() {
     assert_eq!(answer["total"], 12);
 }
 
+/// Lines go out by the block where nothing is to be done for each of them.
+#[test]
+fn a_long_log_streams_as_it_was_written() {
+    let cli = Cli::new();
+    let print = r#"awk 'BEGIN { for (n = 1; n <= 6000; n++) {
+        if (n % 900 == 0) print "\033[1mbold\033[0m " n
+        else if (n % 700 == 0) printf "left\rright %d\n", n
+        else if (n % 500 == 0) { s = "x"; while (length(s) < 20000) s = s s; print s }
+        else if (n % 3 == 0) printf "tab\t\"quoted\" C:\\\\path é€😀 %d\n", n
+        else print "an ordinary line of a log, of about that length, " n } }'"#;
+    cli.start_and_wait(script("a", print));
+    cli.await_no_supervisor("a");
+    let request = json!({ "id": "a", "lines": 1_000_000, "max_line_bytes": 100 });
+    let stream = |request: &Value| {
+        let call = cli.run("events").payload(request.clone());
+        call.flags(["--stream"]).frames()
+    };
+    let frames = stream(&request);
+    let streamed: Vec<&Value> = frames
+        .iter()
+        .filter(|it| it["type"] == "task.log.line")
+        .collect();
+    assert_eq!(streamed.len(), 6000);
+    for (number, (frame, written)) in (1..).zip(streamed.iter().zip(cli.log("a").lines())) {
+        assert_eq!(frame["data"]["number"], number);
+        let line = frame["data"]["line"].as_str().unwrap();
+        if number % 900 == 0 {
+            assert_eq!(line, format!("bold {number}"));
+        } else if number % 700 == 0 {
+            assert_eq!(line, format!("right {number}"));
+        } else if written.len() > 100 {
+            assert_eq!(
+                line,
+                format!("{}… [{} bytes cut]", &written[..100], written.len() - 100)
+            );
+        } else {
+            assert_eq!(line, written);
+        }
+    }
+    for (sequence, frame) in frames.iter().enumerate() {
+        assert_eq!(frame["sequence"], sequence);
+    }
+    // Whoever goes on behind any of them is given the rest, each with the same cursor.
+    for at in [0, 7, 499, 698, 899, 2998, 5990] {
+        let behind = with(request.clone(), json!({ "cursor": streamed[at]["cursor"] }));
+        let rest = stream(&with(behind, json!({ "lines": null })));
+        let rest: Vec<Value> = rest
+            .into_iter()
+            .filter(|it| it["type"] == "task.log.line")
+            .map(|mut frame| frame["cursor"].take())
+            .collect();
+        let expected: Vec<&Value> = streamed[at + 1..].iter().map(|it| &it["cursor"]).collect();
+        assert_eq!(rest.iter().collect::<Vec<_>>(), expected);
+    }
+}
+
 #[test]
 fn an_end_is_told_right_away_as_it_is_told_ever_after() {
     let cli = Cli::new();

@@ -444,3 +444,30 @@ fn a_slow_reader_loses_nothing() {
     );
     assert_eq!(frames.last().unwrap()["type"], "task.exited");
 }
+
+#[test]
+fn a_task_whose_log_cannot_be_read_hurts_no_stream() {
+    let cli = Cli::new();
+    cli.start_and_wait(tagged(work("bad", ["print", "lost"])));
+    cli.start_and_wait(tagged(work("good", ["print", "kept"])));
+    cli.await_no_supervisor("bad");
+    std::fs::remove_file(cli.task_file("bad", "log")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", cli.task_file("bad", "log")).unwrap();
+    let all = json!({ "tag": "t" });
+    for command in ["events", "logs"] {
+        let streamed = cli.run(command).payload(all.clone()).flags(["--stream"]);
+        assert_eq!(lines(&streamed.frames()), ["kept"], "{command}");
+    }
+    let answer = cli.run("events").payload(all.clone()).ok();
+    let frames = answer["frames"].as_array().unwrap();
+    let told: Vec<_> = frames.iter().filter(|it| it["task_id"] == "bad").collect();
+    assert_eq!(told.len(), 1, "it does not go unseen");
+    assert_eq!(told[0]["data"]["status"], "exited");
+    let stream = follow(&cli, "events", all);
+    stream.await_frame("kept");
+    // Whoever names it is told why.
+    for named in [json!({ "id": "bad" }), json!({ "ids": ["good", "bad"] })] {
+        let error = cli.run("events").payload(named).err("StoreError");
+        assert!(text(&error["details"]["path"]).contains("bad"), "{error}");
+    }
+}

@@ -715,7 +715,7 @@ fn single_line(bytes: &[u8]) -> &[u8] {
 }
 
 #[track_caller]
-fn parsed(json: &[u8]) -> Value {
+pub fn parsed(json: &[u8]) -> Value {
     serde_json::from_slice(json)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(json)))
 }

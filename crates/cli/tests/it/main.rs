@@ -24,6 +24,8 @@ mod contract;
 mod crash;
 // Reading on: nothing missed, nothing repeated.
 mod cursors;
+// One task is damaged at random, again and again, beside others.
+mod damage;
 // What a task keeps of its caller: nothing.
 mod detach;
 // Capabilities, doctor, schemas, examples, help, usage errors.

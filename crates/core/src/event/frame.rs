@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::ControlFlow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::{EventData, JournalEntry};
-use crate::clock::{Deadline, Timestamp};
-use crate::log::{Cursor, CursorText, CursorWriter, Found, LogStream, Shown};
+use super::{EventData, JournalEntry, LineBlock};
+use crate::clock::Timestamp;
+use crate::log::{Cursor, CursorText, CursorWriter, Found, LogStream, PlainLines, Shown};
 use crate::task::{Generation, Task, TaskId};
 
 /// One thing that happened. Lends its text from the reader, so that a line costs no allocation.
@@ -112,6 +111,9 @@ impl JsonSchema for StreamName {
 }
 
 impl Frame<'_> {
+    /// The type of the frame of a line.
+    pub(super) const LINE: &'static str = "task.log.line";
+
     /// Whether it is the end of its task.
     pub fn is_terminal(&self) -> bool {
         ["task.exited", "task.killed", "task.failed"].contains(&self.r#type.as_ref())
@@ -131,17 +133,6 @@ impl Frame<'_> {
             },
             ..self
         }
-    }
-}
-
-/// Where frames go.
-pub trait FrameSink {
-    /// Takes one frame. [`ControlFlow::Break`] ends the stream: nobody is reading any more.
-    fn frame(&mut self, frame: &Frame<'_>) -> ControlFlow<()>;
-
-    /// Everything that can be told for now has been told: whoever collects passes it on.
-    fn flush(&mut self) -> ControlFlow<()> {
-        ControlFlow::Continue(())
     }
 }
 
@@ -194,7 +185,19 @@ impl Framer {
             partial: !found.ended,
             continues: found.continues,
         });
-        self.frame(Cow::Borrowed("task.log.line"), written_at, data)
+        self.frame(Cow::Borrowed(Frame::LINE), written_at, data)
+    }
+
+    /// Many lines of a log; the cursor stands behind them then.
+    pub(crate) fn lines<'a>(
+        &'a mut self,
+        stream: LogStream,
+        lines: PlainLines<'a>,
+        written_at: Timestamp,
+    ) -> LineBlock<'a> {
+        *self.at.position_mut(stream) = lines.behind();
+        let cursors = (&self.at, &self.cursors);
+        LineBlock::read(&self.id, written_at, StreamName(stream), lines, cursors)
     }
 
     /// A lifecycle event.
@@ -236,50 +239,5 @@ impl Framer {
             data,
             cursor: self.cursors.write(&self.at),
         }
-    }
-}
-
-/// The frames of one stream on their way out, counted.
-pub(crate) struct Outlet<'a> {
-    sink: &'a mut dyn FrameSink,
-    sequence: u64,
-    deadline: Deadline,
-    asked: u32,
-    is_late: bool,
-}
-
-impl<'a> Outlet<'a> {
-    pub(crate) fn new(sink: &'a mut dyn FrameSink) -> Self {
-        Self {
-            sink,
-            sequence: 0,
-            deadline: Deadline::NEVER,
-            asked: 0,
-            is_late: false,
-        }
-    }
-
-    /// From then on whoever gives much stops in the middle.
-    pub(crate) fn set_deadline(&mut self, deadline: Deadline) {
-        self.deadline = deadline;
-    }
-
-    /// Whether it is time to stop. To be asked for each line: the clock is looked at now and then.
-    pub(crate) fn is_late(&mut self) -> bool {
-        self.asked = self.asked.wrapping_add(1);
-        if self.asked.is_multiple_of(256) {
-            self.is_late = self.deadline.has_passed();
-        }
-        self.is_late
-    }
-
-    pub(crate) fn send(&mut self, mut frame: Frame<'_>) -> ControlFlow<()> {
-        frame.sequence = self.sequence;
-        self.sequence += 1;
-        self.sink.frame(&frame)
-    }
-
-    pub(crate) fn flush(&mut self) -> ControlFlow<()> {
-        self.sink.flush()
     }
 }

@@ -66,7 +66,8 @@ impl Journal {
     pub(crate) fn continued(dir: &TaskDir) -> Self {
         let last = read_journal(dir).last().map_or(0, |entry| entry.number);
         Self {
-            next_number: last + 1,
+            // Damage may have made it the largest that there is.
+            next_number: last.saturating_add(1),
             file: file::EVENTS,
         }
     }
@@ -119,7 +120,7 @@ impl Journal {
             line.insert(0, b'\n');
         }
         journal.write_all(&line)?;
-        self.next_number += 1;
+        self.next_number = self.next_number.saturating_add(1);
         Ok(())
     }
 }
@@ -144,4 +145,33 @@ pub(crate) fn read_journal(dir: &TaskDir) -> Vec<JournalEntry> {
         .filter_map(|line| serde_json::from_slice(line).ok())
         .filter(|entry: &JournalEntry| entry.version <= FORMAT_VERSION)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_goes_on_behind_whatever_number_damage_has_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = TaskDir::open_path(folder.path()).unwrap();
+        let last = r#"{"version":1,"generation":"a","number":18446744073709551615,
+            "timestamp":"2026-01-31T09:30:00Z","run":1,"log_offset":0,"stderr_offset":0,
+            "type":"task.paused","data":{}}"#;
+        let torn = last.replace('\n', "") + "\n{\"version\":1,";
+        std::fs::write(folder.path().join(file::EVENTS), torn).unwrap();
+        let facts = r#"{"revision":1,"generation":"a","run":1,"run_token":"b","restart_count":0,
+            "boot_id":"c","created_at":"2026-01-31T09:30:00Z","updated_at":"2026-01-31T09:30:00Z",
+            "wish_done":0,"cleared":true,"state":"starting"}"#;
+        let facts: Facts = serde_json::from_str(facts).unwrap();
+        let mut journal = Journal::continued(&dir);
+        for _ in 0..2 {
+            let lengths = Lengths::default();
+            let event = EventData::Resumed {};
+            journal.append(&dir, &facts, lengths, event).unwrap();
+        }
+        let events: Vec<_> = read_journal(&dir).into_iter().map(|it| it.event).collect();
+        let resumed = EventData::Resumed {};
+        assert_eq!(events, [EventData::Paused {}, resumed.clone(), resumed]);
+    }
 }

@@ -81,6 +81,10 @@ pub(super) struct Blocks<'a> {
     to: u64,
 }
 
+/// What the record of the cut was when a block was last read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CutFile(Option<FileStat>);
+
 impl<'a> Blocks<'a> {
     /// Begins at `from`, or where the log begins if that is behind it. Returns which.
     pub(super) fn new(source: LogSource<'a>, from: Place, to: u64) -> (Self, Place) {
@@ -100,6 +104,22 @@ impl<'a> Blocks<'a> {
             to,
         };
         (blocks, from)
+    }
+
+    /// Goes on where other blocks have ended. What has been freed since is told by the first read.
+    pub(super) fn resume(source: LogSource<'a>, seen: CutFile, at: u64, to: u64) -> Self {
+        let CutFile(cut_file) = seen;
+        Self {
+            source,
+            cut_file,
+            at,
+            to,
+        }
+    }
+
+    /// What whoever goes on later has to know.
+    pub(super) fn seen(self) -> CutFile {
+        CutFile(self.cut_file)
     }
 
     /// Fills the buffer as far as there is something.

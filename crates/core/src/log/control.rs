@@ -1,5 +1,7 @@
 //! Finding the lines that look different from how they are stored.
 
+use wide::u8x16;
+
 /// The control characters that make a line look different from how it is stored: all but tab,
 /// newline, and a `\r` before a newline.
 pub(super) struct Controls<'a> {
@@ -40,7 +42,8 @@ fn find_return(bytes: &[u8], from: usize) -> usize {
         .unwrap_or(bytes.len())
 }
 
-fn find_control(bytes: &[u8], from: usize) -> usize {
+/// The first control character from there on that is no tab, newline or `\r`.
+pub(super) fn find_control(bytes: &[u8], from: usize) -> usize {
     let is_control =
         |byte: u8| byte == 0x7f || byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
     let (chunks, _) = bytes[from..].as_chunks::<CHUNK>();
@@ -59,23 +62,17 @@ fn find_control(bytes: &[u8], from: usize) -> usize {
 /// What is asked at once; about half a line.
 const CHUNK: usize = 32;
 
-/// Whether there is a control character other than tab and newline. Eight bytes at a time: the
+/// Whether there is a control character other than tab and newline. Sixteen bytes at a time: the
 /// compiler, told to make small code, would look at one after the other.
 fn may_hold_control(chunk: &[u8; CHUNK]) -> bool {
-    const fn each(byte: u8) -> u64 {
-        u64::from_ne_bytes([byte; 8])
-    }
-    let (words, _) = chunk.as_chunks::<8>();
-    let found = words.iter().fold(0, |found, word| {
-        let word = u64::from_ne_bytes(*word);
-        // The top bit of a byte is free for the carry of a sum that tells how large the rest is.
-        let low = word & each(0x7f);
-        let is_printed = (low + each(0x60)) | word;
-        let is_tab_or_newline = (low + each(0x80 - 9)) & !(low + each(0x80 - 11));
-        let is_delete = (low + each(1)) & !word;
-        found | !(is_printed | is_tab_or_newline) | is_delete
+    let (halves, _) = chunk.as_chunks::<16>();
+    let found = halves.iter().fold(u8x16::ZERO, |found, half| {
+        let bytes = u8x16::from(*half);
+        let equals = |byte| bytes.simd_eq(u8x16::splat(byte));
+        let is_low = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+        found | is_low & !(equals(b'\t') | equals(b'\n')) | equals(0x7f)
     });
-    found & each(0x80) != 0
+    found.to_bitmask() != 0
 }
 
 #[cfg(test)]

@@ -7,11 +7,7 @@
 //! Numbers are in hex. The checksum covers the task's id as well, which is not in the text: the
 //! cursor of another task does not fit.
 
-use std::fmt;
-
-use serde::{Serialize, Serializer};
-
-use super::{LogStream, Place};
+use super::{CursorText, LogStream, Place};
 use crate::error::{Error, Result};
 use crate::request::invalid;
 use crate::task::{Generation, TaskId};
@@ -114,11 +110,7 @@ impl Cursor {
     }
 
     fn read(text: &str, id: &TaskId) -> Option<Self> {
-        let (body, check) = text.rsplit_once('.')?;
-        // The one spelling that we write: neither a sign nor more zeros.
-        if check != format!("{:x}", checksum(id, body)) {
-            return None;
-        }
+        let (body, _checksum) = text.rsplit_once('.')?;
         let mut parts = body.strip_prefix(VERSION)?.split('.');
         let generation = Generation::parse(parts.next()?)?;
         let mut number = || u64::from_str_radix(parts.next()?, 16).ok();
@@ -130,13 +122,19 @@ impl Cursor {
             lines,
             mid_line: state & mid_line != 0,
         };
-        parts.next().is_none().then_some(Self {
+        let cursor = Self {
             generation,
             main: position(offset, lines, MAIN_MID_LINE),
             stderr: position(stderr_offset, stderr_lines, STDERR_MID_LINE),
             journal,
             end_told: state & END_TOLD != 0,
-        })
+        };
+        // The one spelling that we write, its checksum included: no signs, no more zeros.
+        let is_ours = cursor.encode(id).as_str() == text;
+        // A line takes a byte at least.
+        let is_possible = |position: Position| position.lines <= position.offset;
+        let is_sound = is_ours && is_possible(cursor.main) && is_possible(cursor.stderr);
+        is_sound.then_some(cursor)
     }
 
     /// Refuses a cursor of an earlier start of the id.
@@ -152,14 +150,6 @@ impl Cursor {
         );
         Err(error.with("reason", "task_started_anew"))
     }
-}
-
-fn checksum(id: &TaskId, body: &str) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(id.as_str().as_bytes());
-    hasher.update(b"/");
-    hasher.update(body.as_bytes());
-    hasher.finalize()
 }
 
 /// Writes the cursors of one generation of a task. What they all begin with is written, and its
@@ -183,6 +173,11 @@ impl CursorWriter {
         Self { begin, checksum }
     }
 
+    /// What all of them begin with.
+    pub(super) fn begin(&self) -> &[u8] {
+        self.begin.as_bytes()
+    }
+
     /// A cursor of this generation as text.
     pub(crate) fn write(&self, cursor: &Cursor) -> CursorText {
         let mut text = self.begin;
@@ -198,90 +193,9 @@ impl CursorWriter {
             text.push_hex(number);
         }
         let mut checksum = self.checksum.clone();
-        checksum.update(&text.as_bytes()[self.begin.length..]);
+        checksum.update(&text.as_bytes()[self.begin.as_bytes().len()..]);
         text.push_hex(u64::from(checksum.finalize()));
         text
-    }
-}
-
-/// The text of a cursor, without an allocation.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct CursorText {
-    length: usize,
-    bytes: [u8; Self::ROOM],
-}
-
-impl Default for CursorText {
-    /// An empty one.
-    fn default() -> Self {
-        Self {
-            length: 0,
-            bytes: [0; Self::ROOM],
-        }
-    }
-}
-
-impl CursorText {
-    /// "v1.", 16 of a generation, six numbers of at most 16, a checksum of at most 8, 7 dots; and
-    /// what a number takes for a moment before its leading zeros are gone.
-    const ROOM: usize = 3 + 16 + 6 * 16 + 8 + 7 + 8;
-
-    /// As text.
-    pub fn as_str(&self) -> &str {
-        // Only ASCII is ever pushed.
-        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
-    }
-
-    /// As the bytes of its text.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
-        self.length += bytes.len();
-    }
-
-    /// A dot and a number. All 16 digits are made at once and shifted until the first one counts.
-    fn push_hex(&mut self, number: u64) {
-        let zeros = (number | 1).leading_zeros() / 4;
-        let digits = u128::from(hex_digits(number >> 32)) << 64 | u128::from(hex_digits(number));
-        let digits = (digits << (8 * zeros)).to_be_bytes();
-        let [dot, rest @ ..] = &mut self.bytes[self.length..] else {
-            return;
-        };
-        *dot = b'.';
-        rest[..16].copy_from_slice(&digits);
-        self.length += 1 + 16 - zeros as usize;
-    }
-}
-
-/// The lower 32 bits as eight hex digits, the first one in the highest byte.
-fn hex_digits(number: u64) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    // Half by half the digits are moved apart until each has a byte.
-    let halves = (number & 0xffff_0000) << 16 | number & 0xffff;
-    let quarters = (halves << 8 | halves) & 0x00ff_00ff_00ff_00ff;
-    let digits = (quarters << 4 | quarters) & (0x0f * EACH);
-    let is_letter = (digits + 6 * EACH) >> 4 & EACH;
-    digits + u64::from(b'0') * EACH + is_letter * u64::from(b'a' - b'9' - 1)
-}
-
-impl fmt::Debug for CursorText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for CursorText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for CursorText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -291,9 +205,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn position() -> impl Strategy<Value = Position> {
-        (any::<u64>(), any::<u64>(), any::<bool>()).prop_map(|(offset, lines, mid_line)| Position {
-            offset,
-            lines,
+        (any::<[u64; 2]>(), any::<bool>()).prop_map(|([one, other], mid_line)| Position {
+            offset: one.max(other),
+            lines: one.min(other),
             mid_line,
         })
     }
@@ -319,6 +233,24 @@ mod tests {
             text[at] = byte;
             let text = String::from_utf8(text).unwrap();
             prop_assert!(Cursor::parse("cursor", &text, &id).is_err());
+        }
+    }
+
+    /// The checksum is no secret: whoever means harm makes one that fits.
+    #[test]
+    fn what_we_never_write_is_refused_whatever_its_checksum() {
+        let id = TaskId::parse("a").unwrap();
+        let read = |numbers: &str| {
+            let body = format!("v1.0123456789abcdef.{numbers}");
+            let checksum = crc32fast::hash(format!("a/{body}").as_bytes());
+            Cursor::read(&format!("{body}.{checksum:x}"), &id)
+        };
+        assert!(read("a.5.0.0.3.7").is_some());
+        let other_spellings = ["+a.5.0.0.3.7", "0a.5.0.0.3.7", "A.5.0.0.3.7", "a.5.0.0.3.f"];
+        // A line takes a byte at least; counting on from there would overflow.
+        let impossible = ["a.b.0.0.3.7", "a.5.0.ffffffffffffffff.3.7"];
+        for numbers in other_spellings.into_iter().chain(impossible) {
+            assert_eq!(read(numbers), None, "{numbers}");
         }
     }
 

@@ -38,16 +38,23 @@ impl Cut {
         lines: 0,
     };
 
-    /// What is on record; a file that cannot be read, or that is another generation's, is none.
+    /// What is on record; a file that cannot be read, that cannot be true (a line takes a byte at
+    /// least), or that is another generation's, is none.
     pub(crate) fn read(dir: &TaskDir, stream: LogStream, generation: &Generation) -> Self {
         let Ok(bytes) = read_all(dir.as_fd(), stream.cut_name()) else {
             return Self::NONE;
         };
         match decode::<CutFile>(&bytes) {
-            Ok(cut) if cut.version <= FORMAT_VERSION && cut.generation == *generation => Self {
-                offset: cut.offset,
-                lines: cut.lines,
-            },
+            Ok(cut)
+                if cut.version <= FORMAT_VERSION
+                    && cut.generation == *generation
+                    && cut.lines <= cut.offset =>
+            {
+                Self {
+                    offset: cut.offset,
+                    lines: cut.lines,
+                }
+            }
             _ => Self::NONE,
         }
     }
@@ -90,6 +97,13 @@ mod tests {
         assert_eq!(read(LogStream::Stderr), Cut::NONE);
         let other = Cut::read(&dir, LogStream::Main, &Generation::generate());
         assert_eq!(other, Cut::NONE);
+        // More lines than bytes there cannot have been.
+        let (offset, lines) = (7, u64::MAX);
+        let impossible = Cut { offset, lines };
+        impossible
+            .write(&dir, LogStream::Main, &generation)
+            .unwrap();
+        assert_eq!(read(LogStream::Main), Cut::NONE);
         std::fs::write(folder.path().join("cut"), "{\"version\":1").unwrap();
         assert_eq!(read(LogStream::Main), Cut::NONE);
     }

@@ -1,15 +1,20 @@
 //! A log line by line, from any place on, also while it grows and while its oldest bytes are freed.
 
+mod plain;
+
+pub(crate) use plain::PlainLines;
+
 use std::io;
 
-use super::block::{Blocks, Step};
+use super::block::{Blocks, CutFile, Step};
 use super::cursor::Position;
 use super::{LogSource, Place, Renderer, Shown, View, find_newline, settled_length};
 
 /// How much is read at once, and how much of one line is in memory at most.
 const BLOCK: usize = 128 << 10;
-/// For a log that is read on a little at a time.
-const FIRST_BLOCK: usize = 16 << 10;
+/// For a log that is read on a little at a time. A reader that rests keeps it: a page costs less
+/// than to map it anew for each line.
+const FIRST_BLOCK: usize = 4 << 10;
 
 /// What is done with the line at the end that has no end yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +60,12 @@ pub(crate) struct Lines {
     searched: usize,
     /// Bytes that had been freed before they could be read, since it was last asked.
     lost: u64,
+    /// The record of the cut as it was when this was last read on.
+    cut_file: Option<CutFile>,
+    /// Whether there was so much to read that it is given by the block.
+    is_long: bool,
+    /// Room for the ends of lines.
+    ends: Vec<u32>,
 }
 
 impl Lines {
@@ -70,6 +81,9 @@ impl Lines {
             to: 0,
             searched: 0,
             lost: 0,
+            cut_file: None,
+            is_long: false,
+            ends: Vec::new(),
         }
     }
 
@@ -81,6 +95,11 @@ impl Lines {
     /// Bytes that had been freed before they could be read, since this was last asked.
     pub(crate) fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
+    }
+
+    /// Whether there are any.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost > 0
     }
 
     /// Begins at a place instead; what was lost is still to be asked for.
@@ -109,7 +128,7 @@ impl Lines {
                 return Ok(Some(self.found(at + self.searched as u64 + 1, true)));
             }
             self.searched = within;
-            let has_more = within == unread && allowed > unread && self.read_on(source)?;
+            let has_more = within == unread && allowed > unread && self.read_on(source, limit)?;
             if !has_more {
                 return Ok(self.unfinished(within, unfinished));
             }
@@ -163,12 +182,16 @@ impl Lines {
     /// Forgets what has been read ahead, for a reader that will rest for a while.
     pub(crate) fn rest(&mut self) {
         if self.from == self.to {
-            (self.buffer, self.from, self.to) = (Vec::new(), 0, 0);
+            (self.from, self.to) = (0, 0);
+            if self.buffer.len() > FIRST_BLOCK {
+                self.buffer = Vec::new();
+            }
         }
     }
 
     /// The log is shorter than what has been read: somebody has truncated it, and it begins anew.
     pub(crate) fn rewind(&mut self) {
+        self.cut_file = None;
         self.jump(Place {
             offset: 0,
             lines: 0,
@@ -182,25 +205,32 @@ impl Lines {
         self.searched = 0;
     }
 
-    /// Reads more behind what is there; `false` at the end.
-    fn read_on(&mut self, source: LogSource<'_>) -> io::Result<bool> {
+    /// Reads more behind what is there, up to `limit`; `false` at the end.
+    fn read_on(&mut self, source: LogSource<'_>, limit: u64) -> io::Result<bool> {
         self.make_room();
         let at = self.position.offset + self.fed + self.to as u64;
-        let from = Place {
-            offset: at,
-            lines: self.position.lines,
+        let mut blocks = match self.cut_file.take() {
+            Some(seen) => Blocks::resume(source, seen, at, limit),
+            None => {
+                let from = Place {
+                    offset: at,
+                    lines: self.position.lines,
+                };
+                let (blocks, begin) = Blocks::new(source, from, limit);
+                if begin.offset > at {
+                    return self.skip_to(begin);
+                }
+                blocks
+            }
         };
-        let (mut blocks, begin) = Blocks::new(source, from, u64::MAX);
-        if begin.offset > at {
-            return self.skip_to(begin);
+        let is_little = self.to as u64 + (limit - at) <= FIRST_BLOCK as u64;
+        let room = if is_little { FIRST_BLOCK } else { BLOCK };
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
         }
-        let room = if self.buffer.is_empty() {
-            FIRST_BLOCK
-        } else {
-            BLOCK
-        };
-        self.buffer.resize(room, 0);
-        match blocks.read(&mut self.buffer[self.to..])? {
+        let step = blocks.read(&mut self.buffer[self.to..])?;
+        self.cut_file = Some(blocks.seen());
+        match step {
             Step::Read(n) => {
                 self.to += n;
                 Ok(n > 0)

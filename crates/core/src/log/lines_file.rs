@@ -53,6 +53,13 @@ struct Counts {
 }
 
 impl Counts {
+    /// Whether they can be those of a log of this size: a line takes a byte at least.
+    fn are_possible(&self, size: u64) -> bool {
+        let mut places = self.places.iter().chain([&self.latest]);
+        let is_in_order = self.places.is_sorted_by(|one, other| one.0 < other.0);
+        is_in_order && places.all(|&(offset, lines)| lines <= offset && offset <= size)
+    }
+
     fn nearest_before(&self, offset: u64) -> Place {
         let places = self.places.iter().chain([&self.latest]);
         let (offset, lines) = places
@@ -99,6 +106,7 @@ fn read(source: LogSource<'_>, cut: Cut) -> Option<Counts> {
     let stored: LinesFile = serde_json::from_slice(json).ok()?;
     let log = source.file.metadata().ok()?;
     let is_of_this_log = stored.version == FORMAT_VERSION
+        && stored.counts.are_possible(log.len())
         && stored.generation == *source.generation
         && (stored.dev, stored.ino) == (log.dev(), log.ino());
     let is_unchanged = || witness(source.file, stored.counts.latest.0, cut) == Some(stored.witness);
@@ -277,6 +285,28 @@ mod tests {
             ..log.source()
         };
         assert_eq!(read(of_copy, Cut::NONE), None);
+    }
+
+    #[test]
+    fn what_cannot_have_been_counted_is_not_believed() {
+        let text = lines(2 << 20);
+        let log = SampleLog::holding(&text);
+        let size = log.size();
+        let possible = (size / 2, 7);
+        let places = [
+            vec![(u64::MAX, 7)],
+            vec![(9, 10)],
+            vec![(9, u64::MAX)],
+            vec![possible, possible],
+            vec![possible, (9, 7)],
+        ];
+        for places in places {
+            let latest = (1000, 10);
+            let counts = Counts { places, latest };
+            write(log.source(), Cut::NONE, counts).unwrap();
+            assert_eq!(remembered(&log), None);
+            assert_eq!(total_lines(log.source(), size).unwrap(), total(&text));
+        }
     }
 
     #[test]

@@ -176,6 +176,13 @@ impl Timeline {
         self.marks.get(at).map(|mark| mark.time)
     }
 
+    /// Up to where lines have the time of the one that ends at `end`.
+    pub(crate) fn same_time_to(&self, stream: LogStream, end: u64) -> u64 {
+        let _ = self.time_of(stream, end);
+        let mark = self.marks.get(self.near[stream as usize].get());
+        mark.map_or(u64::MAX, |mark| mark.lengths.of(stream))
+    }
+
     /// Where lines from `since` to `until` (both included) may be: each of them ends behind the
     /// range's start and not behind its end. `modified` is the time of what lies behind the last
     /// mark, if anything does in a log of this size. All is looked at, since a clock that was set back makes times go down.

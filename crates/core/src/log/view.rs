@@ -98,6 +98,33 @@ impl Renderer {
         }
     }
 
+    /// The lines at the beginning of a block that are shown as they are stored, at most `most`, each
+    /// with its `\n`; where each of them ends.
+    pub(crate) fn plain_lines<'a>(
+        &self,
+        block: &'a [u8],
+        most: usize,
+        ends: &mut Vec<u32>,
+    ) -> &'a str {
+        let text = match self.view {
+            View::Clean => plain::plain_prefix(block),
+            View::Raw => plain::valid_prefix(block),
+        };
+        ends.clear();
+        let mut start = 0;
+        for at in memchr::memchr_iter(b'\n', text.as_bytes()).take(most) {
+            let Ok(end) = u32::try_from(at + 1) else {
+                break;
+            };
+            if at - start > self.clip.limit() {
+                break;
+            }
+            ends.push(end);
+            start = at + 1;
+        }
+        &text[..start]
+    }
+
     /// Begins a line that comes in pieces: `begin`, `feed` as often as needed, `finish`. What is
     /// kept of it is bounded, however long it is.
     pub(crate) fn begin(&mut self) {

@@ -76,6 +76,10 @@ mod os {
     use crate::store::{TaskDir, file};
 
     const READS: usize = 32;
+    /// One read takes up to 4 KiB, and an event has at most 16 bytes and a name of 256: after a read
+    /// of no more than so many there was room for another one, so there was no other.
+    const SURELY_ALL: usize = 4096 / 272 - 1;
+
     /// Files that readers and supervisors write besides, and that nobody needs to be told of.
     fn is_irrelevant(name: &str) -> bool {
         let stem = name.split('.').next().unwrap_or(name);
@@ -142,6 +146,9 @@ mod os {
                 match self.inotify.read_events() {
                     Ok(events) if !events.is_empty() => {
                         all.extend(events.iter().filter_map(|event| self.told(event)));
+                        if events.len() <= SURELY_ALL {
+                            return all;
+                        }
                     }
                     Ok(_) | Err(_) => return all,
                 }

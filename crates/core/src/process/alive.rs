@@ -1,12 +1,21 @@
 //! The one answer to "is it alive?". A pid alone never is: pids are used again, and a zombie
 //! still has one.
 
-use super::os;
+use super::{ProcessStat, os};
 use crate::task::ProcessIdentity;
 
 /// The living process that has this pid now; `None` when there is none or only a zombie.
 pub(crate) fn identify(pid: i32) -> Option<ProcessIdentity> {
-    let stat = os::stat(pid)?;
+    living(pid, os::stat(pid)?)
+}
+
+/// The same, and the children of whatever has this pid.
+pub(crate) fn identify_with_children(pid: i32) -> (Option<ProcessIdentity>, Vec<i32>) {
+    let (stat, children) = os::stat_and_children(pid);
+    (stat.and_then(|stat| living(pid, stat)), children)
+}
+
+fn living(pid: i32, stat: ProcessStat) -> Option<ProcessIdentity> {
     (!stat.zombie).then_some(ProcessIdentity {
         pid,
         start_time: stat.start_time,

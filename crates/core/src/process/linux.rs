@@ -2,13 +2,15 @@
 #![allow(unsafe_code, reason = "system calls that no crate in use wraps")]
 
 use std::ffi::CStr;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::Mode;
 
 use super::{ProcessStat, Values};
 use crate::task::SignalNumber;
@@ -31,12 +33,26 @@ pub(crate) fn boot_id() -> io::Result<String> {
 
 /// What the process table says; `None` when there is no such process.
 pub(crate) fn stat(pid: i32) -> Option<ProcessStat> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(&text)
+    stat_and_threads(pid).map(|(stat, _)| stat)
+}
+
+fn stat_and_threads(pid: i32) -> Option<(ProcessStat, u32)> {
+    // It is given whole in one read.
+    let mut text = [0; 1024];
+    let mut file = open(&format!("/proc/{pid}/stat")).ok()?;
+    let length = file.read(&mut text).ok()?;
+    parse_stat(&text[..length])
+}
+
+/// By openat(2): the C library asks twice for close-on-exec when it opens by name alone. A sweep
+/// looks at every process of a tree, and asking the kernel is all that it takes.
+fn open(path: &str) -> io::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    Ok(openat(AT_FDCWD, path, flags, Mode::empty())?.into())
 }
 
 /// The command name may hold spaces and parentheses, so fields are counted from the last `)`.
-fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
+fn parse_stat(text: &[u8]) -> Option<(ProcessStat, u32)> {
     let after_name = text.iter().rposition(|&byte| byte == b')')? + 1;
     let text = std::str::from_utf8(&text[after_name..]).ok()?;
     let mut fields = text.split_ascii_whitespace();
@@ -45,13 +61,20 @@ fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
     let session = fields.nth(1)?.parse().ok()?;
     let threads: u32 = fields.nth(13)?.parse().ok()?;
     let start_time = fields.nth(1)?.parse().ok()?;
-    Some(ProcessStat {
+    let stat = ProcessStat {
         parent,
         session,
         start_time,
         // A main thread that has ended before the others is shown as a zombie too.
         zombie: matches!(state, "Z" | "X" | "x") && threads <= 1,
-    })
+    };
+    Some((stat, threads))
+}
+
+/// See [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(super) fn fuzz(input: &[u8]) {
+    parse_stat(input);
 }
 
 /// Parent and session of a process; `None` when there is no such process.
@@ -59,21 +82,52 @@ pub(crate) fn parent_and_session(pid: i32) -> Option<(i32, i32)> {
     stat(pid).map(|stat| (stat.parent, stat.session))
 }
 
-/// The children of a process, zombies included. Each thread has a list of its own.
+/// The children of a process, zombies included.
 pub(crate) fn children(pid: i32) -> Vec<i32> {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return Vec::new();
-    };
+    stat_and_children(pid).1
+}
+
+/// What the process table says, and the children. A zombie has none: they were handed on before it
+/// became one.
+pub(crate) fn stat_and_children(pid: i32) -> (Option<ProcessStat>, Vec<i32>) {
     let mut found = Vec::new();
-    for thread in threads.flatten() {
-        match fs::read_to_string(thread.path().join("children")) {
-            Ok(list) => found.extend(list.split_ascii_whitespace().filter_map(as_pid)),
-            // A thread that has just ended; without CONFIG_PROC_CHILDREN no thread has a list.
-            Err(_) if kernel_lists_children() => {}
-            Err(_) => return children_by_scan(pid),
-        }
+    let Some((stat, threads)) = stat_and_threads(pid) else {
+        return (None, found);
+    };
+    let listed = match threads {
+        _ if stat.zombie => Ok(()),
+        1 => add_children(pid, pid, &mut found),
+        // Each thread has a list of its own.
+        _ => threads_of(pid).try_for_each(|thread| add_children(pid, thread, &mut found)),
+    };
+    if listed.is_err() {
+        found = children_by_scan(pid);
     }
-    found
+    (Some(stat), found)
+}
+
+fn threads_of(pid: i32) -> impl Iterator<Item = i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let id_of = |entry: fs::DirEntry| entry.file_name().to_str().and_then(as_pid);
+    threads.into_iter().flatten().flatten().filter_map(id_of)
+}
+
+/// Fails without CONFIG_PROC_CHILDREN; a thread that has ended has none.
+fn add_children(pid: i32, thread: i32, found: &mut Vec<i32>) -> io::Result<()> {
+    let mut file = match open(&format!("/proc/{pid}/task/{thread}/children")) {
+        Ok(file) => file,
+        Err(_) if kernel_lists_children() => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut buffer = [0; 1024];
+    let mut list = Vec::new();
+    // The end, or a process that is gone by now.
+    while let Ok(length @ 1..) = file.read(&mut buffer) {
+        list.extend_from_slice(&buffer[..length]);
+    }
+    let pids = list.split(|&byte| byte == b' ');
+    found.extend(pids.filter_map(|pid| as_pid(std::str::from_utf8(pid).ok()?)));
+    Ok(())
 }
 
 fn children_by_scan(parent: i32) -> Vec<i32> {
@@ -221,14 +275,15 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_and_spaces_is_skipped_whole() {
         let line = b"42 (a) b (c)) S 7 42 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
-        let stat = parse_stat(line).unwrap();
+        let (stat, threads) = parse_stat(line).unwrap();
+        assert_eq!(threads, 1);
         assert_eq!((stat.parent, stat.session), (7, 40));
         assert_eq!(stat.start_time, 987_654);
         assert!(!stat.zombie);
         let dead = b"42 (x) Z 7 42 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
-        assert!(parse_stat(dead).unwrap().zombie);
+        assert!(parse_stat(dead).unwrap().0.zombie);
         let leader = b"42 (x) Z 7 42 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 2 0 987654 1 2";
-        assert!(!parse_stat(leader).unwrap().zombie);
+        assert!(!parse_stat(leader).unwrap().0.zombie);
         assert_eq!(parse_stat(b"42 (x) S 7"), None);
         assert_eq!(parse_stat(b""), None);
     }

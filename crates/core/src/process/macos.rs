@@ -144,6 +144,11 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
     })
 }
 
+/// What the process table says, and the children.
+pub(crate) fn stat_and_children(pid: i32) -> (Option<ProcessStat>, Vec<i32>) {
+    (stat(pid), children(pid))
+}
+
 /// Every process on the system.
 pub(crate) fn all_pids() -> Vec<i32> {
     listed(|buffer, size| {

@@ -34,7 +34,7 @@ pub use entry::{Arguments, prepare_process};
 pub(crate) use limit::may_have_descriptors;
 pub use limit::{allow_many_descriptors, enlarge_pipe};
 
-pub(crate) use alive::{identify, identify_child, is_alive};
+pub(crate) use alive::{identify, identify_child, identify_with_children, is_alive};
 pub(crate) use os::{
     POLL_TELLS_HANG_UP, PROMPT_TREE_EXIT, all_pids, become_subreaper, boot_id, children,
     close_descriptors_from, environment_values, exit_watch, parent_and_session,
@@ -44,6 +44,12 @@ pub(crate) use reap::{Reaped, reap, reap_child, reap_waiting};
 pub(crate) use signal::{die_with_parent, kill_group, send, send_while};
 pub(crate) use spawn::{ADDRESS_SPACE_IS_LIMITED, Confinement, SignalMask, Spawn, open_group};
 pub(crate) use terminal::PseudoTerminal;
+#[cfg(all(fuzzing, target_os = "linux"))]
+pub(crate) fn fuzz_proc(input: &[u8]) {
+    os::fuzz(input);
+    usage::fuzz(input);
+}
+
 pub(crate) use usage::{listening_ports, usage};
 
 #[cfg(target_os = "linux")]

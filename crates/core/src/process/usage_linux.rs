@@ -119,6 +119,13 @@ fn listener(line: &[u8]) -> Option<(u16, u64)> {
     ))
 }
 
+/// See [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(super) fn fuzz(input: &[u8]) {
+    cpu_ticks(input);
+    listener(input);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -178,7 +178,9 @@ impl Line {
         _lock: &LineLock,
     ) -> io::Result<Ticket> {
         let tickets = self.tickets()?;
-        let number = tickets.last().map_or(1, |last| last.number + 1);
+        let number = tickets
+            .last()
+            .map_or(1, |last| last.number.saturating_add(1));
         tickets
             .iter()
             .filter(|ticket| ticket.id == *id)

@@ -59,7 +59,9 @@ impl Want {
     /// harsh than the one that is already wanted gives way to it.
     pub(crate) fn next(facts: &Facts, previous: Option<Want>, verb: Verb) -> Self {
         let previous = previous.filter(|want| want.is_for(facts));
-        let seq = previous.as_ref().map_or(facts.wish_done, |want| want.seq) + 1;
+        let last = previous.as_ref().map_or(facts.wish_done, |want| want.seq);
+        // Damage may have made it the largest that there is.
+        let seq = last.saturating_add(1);
         let before = previous.and_then(|want| want.wanted_stop());
         let (verb, stop) = match (verb, before) {
             (Verb::Stop(new), Some(old)) => (Verb::Stop(harsher(old, new)), None),
@@ -108,5 +110,23 @@ fn harsher(old: StopSettings, new: StopSettings) -> StopSettings {
     StopSettings {
         signal: if old.signal == kill { kill } else { new.signal },
         grace_ms: old.grace_ms.min(new.grace_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_can_follow_whatever_number_damage_has_left() {
+        let facts = r#"{"revision":1,"generation":"a","run":1,"run_token":"b","restart_count":0,
+            "boot_id":"c","created_at":"2026-01-31T09:30:00Z","updated_at":"2026-01-31T09:30:00Z",
+            "wish_done":0,"cleared":true,"state":"starting"}"#;
+        let facts: Facts = serde_json::from_str(facts).unwrap();
+        let mut last = Want::next(&facts, None, Verb::Pause);
+        assert_eq!(last.seq, 1);
+        last.seq = u64::MAX;
+        let next = Want::next(&facts, Some(last), Verb::Resume);
+        assert!(next.seq == u64::MAX && next.is_undone(&facts));
     }
 }

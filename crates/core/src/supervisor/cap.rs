@@ -93,7 +93,9 @@ impl Cap {
             return self.most - length;
         }
         let stream = self.stream;
-        let mut cut = *(self.cut).get_or_insert_with(|| Cut::read(dir, stream, generation));
+        // One behind the end is damage: it would keep the log from being cut until it is as long.
+        let recorded = || Some(Cut::read(dir, stream, generation)).filter(|it| it.offset <= length);
+        let mut cut = *(self.cut).get_or_insert_with(|| recorded().unwrap_or(Cut::NONE));
         let mut present = length.saturating_sub(cut.offset);
         for _ in 0..PIECES {
             if present <= many {

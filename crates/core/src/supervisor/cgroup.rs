@@ -265,6 +265,16 @@ pub(crate) fn outside_of_tasks() -> Option<OwnedFd> {
     process::open_group(&outside).ok()
 }
 
+/// What the kernel would have to say for a panic; see [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let (mounts, groups) = text.split_once("\n\n").unwrap_or((&text, "0::/"));
+    if let Ok(found) = Hierarchy::parse(mounts, groups) {
+        found.around_task();
+    }
+}
+
 #[cfg(test)]
 #[path = "cgroup/tests.rs"]
 pub(super) mod tests;

@@ -251,7 +251,8 @@ impl Ledger {
     fn prepare(&mut self, state: TaskState) {
         let facts = &mut self.record.facts;
         facts.state = state;
-        facts.revision += 1;
+        // Damage may have made it the largest that there is.
+        facts.revision = facts.revision.saturating_add(1);
         facts.updated_at = Timestamp::now();
     }
 

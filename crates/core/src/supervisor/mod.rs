@@ -65,6 +65,8 @@ pub(crate) use scan::{
     TOLD as WATCH_TOLD,
 };
 pub(crate) use tree::{pids_below, pids_marked};
+#[cfg(fuzzing)]
+pub(crate) use {cgroup::fuzz as fuzz_cgroups, probe::read_status};
 
 use crate::task::RunToken;
 

@@ -17,6 +17,8 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, poll};
 
 pub(super) use ask::ask;
+#[cfg(fuzzing)]
+pub(crate) use ask::read_status;
 
 use self::execute::Attempt;
 use super::command::Command;

@@ -139,7 +139,7 @@ impl Supervisor {
         }
         let facts = &self.ledger.record.facts;
         let handed_over = facts.state == TaskState::Starting
-            && asked.is_some_and(|asked| facts.run == asked.run + 1);
+            && asked.is_some_and(|asked| facts.run == asked.run.saturating_add(1));
         if asked.is_some_and(|asked| asked.was_overruled(&self.ledger.dir, &facts.generation)) {
             if handed_over {
                 self.ledger.stopped(None, Reason::asked(), true);

@@ -89,8 +89,8 @@ impl Tree {
         matches!(self.origin, Origin::Own { .. }) && process::PROMPT_TREE_EXIT
     }
 
-    /// The pids of the processes, ended ones that nobody has reaped included.
-    pub(crate) fn pids(&self) -> Vec<i32> {
+    /// Looks for all of its processes.
+    fn walk(&self) -> Walk {
         let mut walk = Walk::default();
         if let Some(probe) = self.probe {
             walk.pass_over(probe);
@@ -124,18 +124,15 @@ impl Tree {
                 leaf.iter()
                     .flat_map(Leaf::pids)
                     .for_each(|pid| walk.add(pid));
-                known.extend(walk.found.iter().filter_map(|&pid| process::identify(pid)));
+                known.extend(&walk.living);
             }
         }
-        walk.found
+        walk
     }
 
     /// Whether nothing of it is alive.
     pub(crate) fn is_gone(&self) -> bool {
-        !self
-            .pids()
-            .into_iter()
-            .any(|pid| process::identify(pid).is_some())
+        self.walk().living.is_empty()
     }
 
     /// Sends signals to every process, once each, also to those that appear meanwhile.
@@ -144,8 +141,8 @@ impl Tree {
         // Whoever forks faster than we look is left to SIGKILL, which sweeps until nothing is left.
         for _ in 0..8 {
             let before = told.len();
-            for pid in self.pids() {
-                if let Some(process) = process::identify(pid).filter(|found| told.insert(*found)) {
+            for process in self.walk().living {
+                if told.insert(process) {
                     process::send(&process, signals);
                 }
             }
@@ -158,12 +155,12 @@ impl Tree {
     /// One sweep of SIGKILL.
     pub(crate) fn kill(&self) {
         const KILL: &[SignalNumber] = &[SignalNumber::KILL];
-        for pid in self.pids() {
+        for process in self.walk().living {
             // Between listing and killing the process may have ended and its pid may be
             // somebody else's: the pid is pinned first, and must still be in the tree then.
             if !self.is_foreign() && process::PROMPT_TREE_EXIT {
-                process::send_while(pid, KILL, || descends_from_us(pid));
-            } else if let Some(process) = process::identify(pid) {
+                process::send_while(process.pid, KILL, || descends_from_us(process.pid));
+            } else {
                 process::send(&process, KILL);
             }
         }
@@ -205,7 +202,7 @@ pub(crate) fn pids_below(
 
 /// The same where there is no supervisor.
 pub(crate) fn pids_marked(main: Option<ProcessIdentity>, token: &RunToken) -> Vec<i32> {
-    Tree::foreign(main, token, None).pids()
+    Tree::foreign(main, token, None).walk().found
 }
 
 /// A process and what it has started.

@@ -3,6 +3,7 @@
 //! Where standard error has a log of its own the two are put together by the timeline, so their
 //! order is right to within 100 ms; each of them is in order in any case.
 
+mod give;
 mod grep;
 mod span;
 
@@ -13,9 +14,7 @@ use std::io;
 use std::time::SystemTime;
 
 use super::timeline::Timeline;
-use super::{
-    Found, Lines, LogSource, LogStream, Position, Shown, Unfinished, View, open, total_lines,
-};
+use super::{Found, Lines, LogSource, LogStream, Position, Unfinished, View, open, total_lines};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::request::StreamChoice;
@@ -61,6 +60,8 @@ pub(crate) struct Next {
     pub stream: LogStream,
     pub found: Found,
     pub written_at: Timestamp,
+    /// Where the last line that could be found would have ended.
+    limit: u64,
 }
 
 impl Next {
@@ -225,9 +226,10 @@ impl LogReader {
     ) -> io::Result<Option<Next>> {
         let mut next: Option<Next> = None;
         for at in 0..self.logs.len() {
+            let log = &self.logs[at];
+            let limit = limit(log.stream, log.size).min(log.to);
             let found = loop {
                 let log = &mut self.logs[at];
-                let limit = limit(log.stream, log.size).min(log.to);
                 // Beside `log.lines`, which is changed.
                 let source = LogSource {
                     file: &log.file,
@@ -255,21 +257,11 @@ impl LogReader {
                     stream,
                     found,
                     written_at,
+                    limit,
                 });
             }
         }
         Ok(next)
-    }
-
-    /// The text of the line that was just found; it is behind the reader then.
-    pub(crate) fn give(&mut self, next: &Next) -> Shown<'_> {
-        self.logs[next.log].lines.give(&next.found)
-    }
-
-    /// Bytes that were freed before they could be read, since this was last asked; and of which log.
-    pub(crate) fn take_lost(&mut self) -> Option<(LogStream, u64)> {
-        let lost = |log: &mut OpenLog| (log.stream, log.lines.take_lost());
-        self.logs.iter_mut().map(lost).find(|(_, bytes)| *bytes > 0)
     }
 
     /// Forgets what has been read ahead.

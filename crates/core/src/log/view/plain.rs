@@ -1,4 +1,6 @@
-//! Proving that a line needs no cleaning, eight bytes at a time.
+//! Proving that lines need no cleaning, eight bytes at a time.
+
+use super::super::control::find_control;
 
 /// A byte value in each byte of a word.
 const fn each(byte: u8) -> u64 {
@@ -40,6 +42,28 @@ pub(super) fn plain_text(line: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(line).ok()?;
     let is_ascii = any & HIGH == 0;
     (is_ascii || !has_c1(line)).then_some(text)
+}
+
+/// The beginning of a block that is valid UTF-8 without control characters other than tabs and
+/// newlines.
+pub(super) fn plain_prefix(block: &[u8]) -> &str {
+    let first_return = memchr::memchr(b'\r', block).unwrap_or(block.len());
+    let block = &block[..first_return];
+    let text = valid_prefix(&block[..find_control(block, 0)]);
+    if text.is_ascii() {
+        return text;
+    }
+    let c1 =
+        memchr::memchr_iter(0xc2, text.as_bytes()).find(|&at| has_c1(&text.as_bytes()[at..][..2]));
+    &text[..c1.unwrap_or(text.len())]
+}
+
+/// The beginning of a block that is valid UTF-8.
+pub(super) fn valid_prefix(block: &[u8]) -> &str {
+    match std::str::from_utf8(block) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&block[..error.valid_up_to()]).unwrap_or_default(),
+    }
 }
 
 /// A bit for each byte that is below 0x20 (tabs too) or 0x7f. No sum overflows into its neighbour,

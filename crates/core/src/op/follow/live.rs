@@ -18,7 +18,7 @@ use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::event::Outlet;
 use crate::log::{Change, FolderWatch};
-use crate::store::{LOGS, TaskDir, observe};
+use crate::store::{LOGS, TaskDir, observe_among_others};
 use crate::task::TaskId;
 use crate::wait::poll_timeout;
 
@@ -94,6 +94,7 @@ impl Stream<'_> {
             if stale.peek().is_none() {
                 return Ok(ControlFlow::Continue(()));
             }
+            let mut left_out = Vec::new();
             for (&number, member) in stale {
                 if look == LOOKS {
                     // Nobody looks at what is told meanwhile: a look at everything needs no such help.
@@ -105,8 +106,14 @@ impl Stream<'_> {
                     // Watched before it is looked at.
                     let _ = watch.add_task(&member.history.dir, number);
                 }
-                member.look_again(self.plan.home)?;
+                match member.look_again(self.plan.home) {
+                    Err(error) if self.plan.does_without(&error) => left_out.push(number),
+                    looked => looked?,
+                }
             }
+            left_out
+                .into_iter()
+                .for_each(|number| self.leave_out(number));
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -161,7 +168,7 @@ impl Stream<'_> {
             None => self.plan.home.task_ids()?,
         };
         for id in ids {
-            let Some(observed) = observe(self.plan.home, &id)? else {
+            let Some(observed) = observe_among_others(self.plan.home, &id)? else {
                 continue;
             };
             let record = observed.record().ok();
@@ -175,14 +182,31 @@ impl Stream<'_> {
             if self.dismiss(&id, outlet)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
-            if let Some(number) = self.join(&id, Begin::Start)?
-                && let Some(member) = self.members.get(&number)
-                && self.plan.greeting.tell(&member.history, outlet)?.is_break()
-            {
+            if self.join_late(&id, outlet)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Adds a task and tells of it; of one that cannot be read, once.
+    fn join_late(&mut self, id: &TaskId, outlet: &mut Outlet<'_>) -> Result<ControlFlow<()>> {
+        let is_news = !self.unreadable.contains(id);
+        let number = self.join(id, Begin::Start)?;
+        let Some((number, member)) = number.and_then(|at| Some((at, self.members.get(&at)?)))
+        else {
+            return match self.unreadable.contains(id) && is_news {
+                true => self.tell_unreadable(id, outlet),
+                false => Ok(ControlFlow::Continue(())),
+            };
+        };
+        match self.plan.greeting.tell(&member.history, outlet) {
+            Err(error) if self.plan.does_without(&error) => {
+                self.leave_out(number);
+                Ok(ControlFlow::Continue(()))
+            }
+            told => told,
+        }
     }
 
     /// Lets go of an earlier start of the same id, once what is left of its log has been given.

@@ -61,7 +61,10 @@ impl History<'_> {
             let given = match step {
                 Step::Line(next) if is_later(next.written_at) => break,
                 Step::Entry(entry) if is_later(entry.timestamp) => break,
-                Step::Line(next) => self.give_line(&next, outlet),
+                Step::Line(next) => match self.give_plain(&next, outlet) {
+                    Some(given) => given,
+                    None => self.give_line(&next, outlet),
+                },
                 Step::Entry(entry) => self.give_entry(&entry, outlet),
                 Step::UnrecordedEnd => self.give_unrecorded_end(outlet),
             };
@@ -113,6 +116,22 @@ impl History<'_> {
             None if round.ended && !self.terminal_given => Some(Step::UnrecordedEnd),
             None => None,
         })
+    }
+
+    /// Gives a line together with many that come behind it, where that can be done.
+    fn give_plain(&mut self, next: &Next, outlet: &mut Outlet<'_>) -> Option<ControlFlow<()>> {
+        if self.wanted.pattern.is_some() {
+            return None;
+        }
+        let given = usize::try_from(self.lines_given).unwrap_or(usize::MAX);
+        let most = self
+            .wanted
+            .most
+            .map_or(usize::MAX, |most| most.saturating_sub(given));
+        let lines = self.logs.give_plain(next, most)?;
+        let block = self.framer.lines(next.stream, lines, next.written_at);
+        self.lines_given += block.count();
+        Some(outlet.send_lines(block))
     }
 
     fn give_line(&mut self, next: &Next, outlet: &mut Outlet<'_>) -> ControlFlow<()> {

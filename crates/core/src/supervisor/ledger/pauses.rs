@@ -21,7 +21,7 @@ impl Ledger {
         match (now, *paused_at) {
             (true, None) => *paused_at = Some(Timestamp::now()),
             (false, Some(since)) => {
-                *paused_ms += Timestamp::now().millis_since(since);
+                *paused_ms = paused_ms.saturating_add(Timestamp::now().millis_since(since));
                 *paused_at = None;
             }
             (true, Some(_)) | (false, None) => return false,
@@ -52,7 +52,8 @@ impl Ledger {
                 paused_at,
                 paused_ms,
                 ..
-            } => paused_ms + paused_at.map_or(0, |since| Timestamp::now().millis_since(since)),
+            } => paused_ms
+                .saturating_add(paused_at.map_or(0, |since| Timestamp::now().millis_since(since))),
             _ => 0,
         };
         self.run_time()

@@ -85,8 +85,8 @@ impl Ledger {
     /// Counts up to the next run; nothing is written yet.
     pub(crate) fn begin_next_run(&mut self) {
         let facts = &mut self.record.facts;
-        facts.run += 1;
-        facts.restart_count += 1;
+        facts.run = facts.run.saturating_add(1);
+        facts.restart_count = facts.restart_count.saturating_add(1);
         facts.run_token = RunToken::generate();
         if let Ok(boot) = process::boot_id() {
             facts.boot_id = boot;

@@ -80,7 +80,7 @@ fn get(url: &HttpUrl<'_>, deadline: Deadline) -> Result<u16, String> {
     read_status(&mut stream)
 }
 
-fn read_status(stream: &mut impl Read) -> Result<u16, String> {
+pub(crate) fn read_status(stream: &mut impl Read) -> Result<u16, String> {
     let mut head = Vec::new();
     let mut block = [0; 4096];
     while head.len() < LONGEST_HEAD {

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use super::others::{is_of_another_task, is_supervisor};
 use crate::process;
-use crate::task::RunToken;
+use crate::task::{ProcessIdentity, RunToken};
 
 /// Collects processes and what they descend to.
 #[derive(Default)]
 pub(super) struct Walk {
     pub found: Vec<i32>,
+    /// Those of them that had not ended.
+    pub living: Vec<ProcessIdentity>,
     seen: BTreeSet<i32>,
 }
 
@@ -54,21 +56,22 @@ impl Walk {
         }
     }
 
-    pub(super) fn add(&mut self, pid: i32) {
-        if self.seen.insert(pid) && !is_supervisor(pid) {
-            self.found.push(pid);
-            self.descend_from(pid);
-        }
-    }
-
-    fn descend_from(&mut self, root: i32) {
+    /// Adds a process and what it has started.
+    pub(super) fn add(&mut self, root: i32) {
         // A list instead of recursion: a chain of processes may be longer than our stack.
-        let mut waiting = process::children(root);
+        let mut waiting = vec![root];
         while let Some(pid) = waiting.pop() {
-            if self.seen.insert(pid) && !is_supervisor(pid) {
-                self.found.push(pid);
-                waiting.extend(process::children(pid));
+            if !self.seen.insert(pid) {
+                continue;
             }
+            let (living, children) = process::identify_with_children(pid);
+            // What has ended is no supervisor any more.
+            if living.is_some() && is_supervisor(pid) {
+                continue;
+            }
+            self.found.push(pid);
+            self.living.extend(living);
+            waiting.extend(children);
         }
     }
 
