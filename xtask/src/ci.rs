@@ -20,7 +20,7 @@ const ACCEPTANCE: &str = "../shared/acceptance/lifecycle.py";
 /// A step answers with a remark for its line, or an empty one.
 type Step = (&'static str, fn(&Workspace) -> Result<String>);
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     ("format", |workspace| {
         cargo(workspace, &["fmt", "--all", "--check"])
     }),
@@ -36,6 +36,7 @@ const STEPS: [Step; 14] = [
         Ok(format!("{} files", assets::check(workspace)?))
     }),
     ("test", test),
+    ("chaos", chaos),
     ("docs", docs),
     ("forbid", |workspace| {
         Ok(format!("{} files", forbid::check(workspace)?))
@@ -187,6 +188,17 @@ impl Tally {
             }
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn chaos(workspace: &Workspace) -> Result<String> {
+    crate::chaos::check(workspace)
+}
+
+/// Stopping others at their system calls is written for Linux.
+#[cfg(not(target_os = "linux"))]
+fn chaos(_: &Workspace) -> Result<String> {
+    Ok("left out: it needs Linux".to_owned())
 }
 
 fn acceptance(workspace: &Workspace) -> Result<String> {

@@ -7,6 +7,7 @@
 //! - `npm`: the packages of the npm registry, built, packed and tried out;
 //! - `instructions`: how many instructions the everyday commands take; with `--check`, whether that
 //!   is what is written down;
+//! - `chaos`: kill callers, supervisors and commands everywhere, and check that it is still right;
 //! - `fuzz`: hostile input for everything that is read, briefly or for as long as it is told;
 //! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
 
@@ -20,6 +21,8 @@ use workspace::Workspace;
 
 mod assets;
 mod bench;
+#[cfg(target_os = "linux")]
+mod chaos;
 mod ci;
 mod command;
 mod forbid;
@@ -40,6 +43,7 @@ const USAGE: &str = "usage: cargo xtask build
        cargo xtask instructions [--check]
        cargo xtask ci
        cargo xtask npm [--check | --binaries FOLDER]
+       cargo xtask chaos [--quick] [--seed N] [--minutes M] [--round N]
        cargo xtask fuzz [--target NAME] [--seconds N]
        cargo xtask bench [--quick] [--only NAME]";
 
@@ -75,6 +79,8 @@ fn chore(arguments: &[String]) -> Result {
         }
         ["ci"] => ci::run(&Workspace::find()?),
         ["npm", options @ ..] => npm::run(&Workspace::find()?, options),
+        #[cfg(target_os = "linux")]
+        ["chaos", options @ ..] => chaos::run(&Workspace::find()?, options),
         ["fuzz", options @ ..] => fuzz::run(&Workspace::find()?, options),
         ["bench", options @ ..] => bench::run(&Workspace::find()?, options),
         ["--help" | "-h" | "help"] => {

@@ -226,6 +226,17 @@ fn waiting_can_be_stopped_restarted_and_lost() {
 }
 
 #[test]
+fn what_was_waited_for_is_forgotten_by_a_start_that_waits_for_nobody() {
+    let cli = Cli::new();
+    cli.start(work("db", ["hang"]));
+    cli.start(with(noted(&cli, "server"), after(&["db"], "success")));
+    cli.lose_supervisor("server");
+    assert!(cli.task_file("server", "after.json").exists());
+    cli.start_and_wait(noted(&cli, "server"));
+    assert!(!cli.task_file("server", "after.json").exists());
+}
+
+#[test]
 fn a_removed_dependency_has_ended_but_not_succeeded() {
     let cli = Cli::new();
     cli.start(work("db", ["hang"]));

@@ -146,6 +146,27 @@ fn supervisor_and_command_gone_is_told_by_every_command() {
 }
 
 #[test]
+fn a_new_generation_keeps_nothing_that_others_left_half_done() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("a", ["exit", "0"]));
+    // As callers and supervisors leave it when they are killed before they rename it.
+    let half_done = [
+        "want.json.new",
+        "after.json.new",
+        "environ.new",
+        "log.stderr.next",
+        "supervisor.panic",
+    ];
+    for name in half_done {
+        fs::write(cli.task_file("a", name), "half").unwrap();
+    }
+    cli.start_and_wait(work("a", ["exit", "0"]));
+    for name in half_done {
+        assert!(!cli.task_file("a", name).exists(), "{name}");
+    }
+}
+
+#[test]
 fn reading_a_lost_task_changes_nothing() {
     let cli = Cli::new();
     dead_task(&cli, "a");

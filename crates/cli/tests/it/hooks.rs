@@ -60,6 +60,35 @@ fn it_is_told_the_end_once() {
     assert_eq!(outcomes(&cli, "a").len(), 1);
 }
 
+/// Whose hooks are claimed, one file for each end.
+fn claims(cli: &Cli, id: &str) -> usize {
+    let folder = std::fs::read_dir(cli.task_file(id, ".")).unwrap();
+    let names = folder.map(|entry| entry.unwrap().file_name());
+    names
+        .filter(|name| name.to_string_lossy().starts_with("on_exit."))
+        .count()
+}
+
+#[test]
+fn the_claims_of_earlier_ends_go() {
+    let cli = Cli::new();
+    let payload = || with_hook(work("a", ["exit", "0"]), json!({ "command": "true" }));
+    for _ in 0..3 {
+        cli.start_and_wait(payload());
+        outcome(&cli, "a");
+        assert_eq!(claims(&cli, "a"), 1, "a new generation");
+    }
+    for _ in 0..2 {
+        cli.run("restart").text("a").ok();
+        cli.wait("a");
+        // Waits for the hook.
+        cli.stop("a");
+        assert_eq!(claims(&cli, "a"), 1, "a new run");
+    }
+    cli.start_and_wait(work("a", ["exit", "0"]));
+    assert_eq!(claims(&cli, "a"), 0, "a generation without one");
+}
+
 #[test]
 fn every_end_for_good_has_one() {
     let cli = Cli::new();

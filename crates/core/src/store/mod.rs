@@ -42,6 +42,7 @@ mod format;
 mod home;
 mod hook;
 mod input;
+mod leftovers;
 mod list_cache;
 mod lock;
 mod observe;
@@ -66,6 +67,7 @@ pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_as
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
 pub(crate) use hook::hook_claim;
 pub(crate) use input::{InputLock, forget_text, keep_text, open_text, settle_text};
+pub(crate) use leftovers::{Replaced, sweep_leftovers};
 pub(crate) use list_cache::{CacheWriter, Entry, Identity, ListCache, Texts};
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};

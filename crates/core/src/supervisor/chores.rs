@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use super::cgroup::Leaf;
 use super::detach::release_unused_memory;
-use super::execute::{Execution, LogSource, Undo};
+use super::execute::{Execution, Undo};
 use super::growth::Growth;
 use super::hook::RunningHook;
 use super::input::Input;
 use super::ledger::Ledger;
 use super::limits::RunLimits;
+use super::log_file::LogSource;
 use super::machine::{Action, Event, Settings, State, step};
 use super::owner::OwnerWatch;
 use super::policy::Retries;

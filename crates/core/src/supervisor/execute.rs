@@ -16,7 +16,7 @@ use super::handshake::{SpawnFailure, is_heard};
 use super::input::{Prepared, remove_names};
 use super::launch::errno_of;
 use super::ledger::Ledger;
-use super::log_file::{LogPlace, Logs, remove};
+use super::log_file::{LogPlace, LogSource, Logs, remove};
 use super::tree::Tree;
 use crate::error::SpawnStep;
 use crate::log::LogStream;
@@ -34,15 +34,6 @@ pub(super) enum Undo {
     Restore,
     /// The failure is how the task ended: the run before is over, or nobody is there to be told.
     Record,
-}
-
-/// Which logs a run writes to.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum LogSource {
-    /// New ones: the first run of a generation.
-    Anew,
-    /// Those that are there.
-    Present,
 }
 
 /// A run about to be executed.
@@ -111,7 +102,7 @@ impl Execution<'_> {
             LogSource::Anew => self.put_in_place(&mut logs, replaces),
             LogSource::Present => Ok(()),
         };
-        if let Err(error) = placed.and_then(|()| self.ledger.settled()) {
+        if let Err(error) = placed.and_then(|()| self.ledger.settled(source.replaced(replaces))) {
             end_unrecorded(main, &self.ledger.record.facts.run_token);
             return Err(self.log_failure(LogStream::Main, &error));
         }

@@ -134,8 +134,7 @@ fn input(home: &Home, ledger: &Ledger) -> std::io::Result<File> {
         Mode::S_IRUSR | Mode::S_IWUSR,
     )?);
     unlinkat(&ledger.dir, INPUT, UnlinkatFlags::NoRemoveDir)?;
-    serde_json::to_writer(&mut file, &text)?;
-    file.write_all(b"\n")?;
+    file.write_all(format!("{text}\n").as_bytes())?;
     file.rewind()?;
     Ok(file)
 }

@@ -20,7 +20,9 @@ use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
-use crate::store::{EndRecord, Replaces, TaskDir, create_new, file, is_regular};
+use crate::store::{
+    EndRecord, Replaced, Replaces, TaskDir, create_new, file, is_regular, sweep_leftovers,
+};
 use crate::task::{
     Health, ProcessIdentity, Reason, Recipient, RunSpan, SignalNumber, StopSettings, TaskRecord,
     TaskState,
@@ -120,8 +122,11 @@ impl Ledger {
     }
 
     /// The run is on record and its log in place: what was before it is not needed any more.
-    pub(crate) fn settled(&mut self) -> io::Result<()> {
+    pub(crate) fn settled(&mut self, replaced: Option<Replaced>) -> io::Result<()> {
         self.journal.publish(&self.dir)?;
+        if let Some(replaced) = replaced {
+            sweep_leftovers(&self.dir, &self.record, replaced);
+        }
         let _ = self.forget_previous();
         Ok(())
     }

@@ -2,8 +2,9 @@
 
 use std::os::fd::OwnedFd;
 
-use super::execute::{Execution, LogSource, Undo, record_failure};
+use super::execute::{Execution, Undo, record_failure};
 use super::handshake::SpawnFailure;
+use super::log_file::LogSource;
 use crate::log::LogStream;
 use crate::log::timeline::Lengths;
 
@@ -38,7 +39,7 @@ impl Execution<'_> {
             LogSource::Present => Ok(()),
         };
         placed
-            .and_then(|()| self.ledger.settled())
+            .and_then(|()| self.ledger.settled(source.replaced(replaces)))
             .map_err(|error| self.log_failure(LogStream::Main, &error))
     }
 }

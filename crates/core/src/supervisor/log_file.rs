@@ -19,8 +19,27 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use crate::log::LogStream;
 use crate::log::timeline::Lengths;
-use crate::store::{Home, TaskDir, stat};
+use crate::store::{Home, Replaced, TaskDir, stat};
 use crate::task::TaskId;
+
+/// Which logs a run writes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LogSource {
+    /// New ones: the first run of a generation.
+    Anew,
+    /// Those that are there.
+    Present,
+}
+
+impl LogSource {
+    /// What a run with these logs takes the place of, if anything.
+    pub(super) fn replaced(self, replaces: bool) -> Option<Replaced> {
+        match self {
+            Self::Anew => replaces.then_some(Replaced::Generation),
+            Self::Present => Some(Replaced::Run),
+        }
+    }
+}
 
 /// The open logs of a run.
 #[derive(Debug)]

@@ -11,11 +11,11 @@ use std::time::Duration;
 use self::found::found;
 use super::Errand;
 use super::chores::Chores;
-use super::execute::Execution;
-use super::execute::{LogSource, Undo};
+use super::execute::{Execution, Undo};
 use super::handshake::{Answer, tell};
 use super::launch::home_of;
 use super::ledger::Ledger;
+use super::log_file::LogSource;
 use super::machine::Event;
 use super::signals::Signals;
 use super::succession::{Asked, ask_predecessor};
@@ -278,11 +278,8 @@ impl Supervisor {
     /// Adopted: the wish that it was adopted for is waiting.
     #[inline(never)]
     fn end_as_wished(&mut self) -> io::Result<()> {
-        let wish = self
-            .ledger
-            .dir
-            .read_want()
-            .filter(|want| want.is_for(&self.ledger.record.facts));
+        let wish = self.ledger.dir.read_want();
+        let wish = wish.filter(|want| want.is_for(&self.ledger.record.facts));
         let stop = match wish.map(|want| want.verb) {
             Some(Verb::Stop(stop) | Verb::Restart(stop)) => stop,
             _ => self.ledger.record.spec.stop,

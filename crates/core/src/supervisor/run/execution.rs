@@ -3,8 +3,9 @@
 use std::os::fd::OwnedFd;
 
 use super::super::Errand;
-use super::super::execute::{Execution, LogSource, Undo};
+use super::super::execute::{Execution, Undo};
 use super::super::handshake::Answer;
+use super::super::log_file::LogSource;
 use super::super::log_file::remove;
 use super::super::turn::Turn;
 use super::Supervisor;
