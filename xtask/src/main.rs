@@ -9,7 +9,8 @@
 //!   is what is written down;
 //! - `chaos`: kill callers, supervisors and commands everywhere, and check that it is still right;
 //! - `fuzz`: hostile input for everything that is read, briefly or for as long as it is told;
-//! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs.
+//! - `bench`: what starting, asking, waiting and stopping cost, beside what a shell costs;
+//! - `soak`: an ordinary day in minutes, in which nothing may grow.
 
 // Talking to the person at the terminal is what this program is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -29,7 +30,9 @@ mod forbid;
 mod fuzz;
 mod instructions;
 mod npm;
+mod random;
 mod schemas;
+mod soak;
 mod static_build;
 mod toolchain;
 mod workspace;
@@ -45,7 +48,8 @@ const USAGE: &str = "usage: cargo xtask build
        cargo xtask npm [--check | --binaries FOLDER]
        cargo xtask chaos [--quick] [--seed N] [--minutes M] [--round N]
        cargo xtask fuzz [--target NAME] [--seconds N]
-       cargo xtask bench [--quick] [--only NAME]";
+       cargo xtask bench [--quick] [--only NAME]
+       cargo xtask soak [--minutes M] [--short N] [--long N] [--seed N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -83,6 +87,7 @@ fn chore(arguments: &[String]) -> Result {
         ["chaos", options @ ..] => chaos::run(&Workspace::find()?, options),
         ["fuzz", options @ ..] => fuzz::run(&Workspace::find()?, options),
         ["bench", options @ ..] => bench::run(&Workspace::find()?, options),
+        ["soak", options @ ..] => soak::run(&Workspace::find()?, options),
         ["--help" | "-h" | "help"] => {
             println!("{USAGE}");
             Ok(())

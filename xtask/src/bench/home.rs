@@ -27,12 +27,17 @@ impl Home {
     /// An empty home; the name tells it apart from the others of the run.
     pub fn new(setup: &Setup, name: &str) -> Result<Self> {
         let around = scratch(setup, name)?;
+        Ok(Self::at(setup.binary.clone(), around.join("home")))
+    }
+
+    /// A home in a folder that need not be there.
+    pub fn at(binary: PathBuf, folder: PathBuf) -> Self {
         let started = RefCell::default();
-        Ok(Self {
-            binary: setup.binary.clone(),
-            folder: around.join("home"),
+        Self {
+            binary,
+            folder,
             started,
-        })
+        }
     }
 
     /// A command line of the binary under test.

@@ -70,8 +70,18 @@ pub fn measure(setup: &Setup) -> Result<Vec<Row>> {
     ])
 }
 
+/// KiB of memory that a process needs, what it shares divided among those who do.
+pub fn pss(pid: i32) -> Result<f64> {
+    field(format!("/proc/{pid}/smaps_rollup"), "Pss")
+}
+
+/// KiB of memory that a process has to itself and has written to.
+pub fn private_dirty(pid: i32) -> Result<f64> {
+    field(format!("/proc/{pid}/smaps_rollup"), "Private_Dirty")
+}
+
 /// The parent of a process.
-fn parent(pid: i32) -> Result<u32> {
+pub fn parent(pid: i32) -> Result<u32> {
     Ok(field(format!("/proc/{pid}/status"), "PPid")? as u32)
 }
 

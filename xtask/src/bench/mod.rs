@@ -4,21 +4,23 @@
 //! the first of a group is what can be compared. All output is read through a pipe to its end,
 //! as agents do. Each group has fresh folders under `target/bench`, on the disk of the checkout.
 
+mod alternatives;
 mod cap;
 mod count;
 mod follow;
 mod frames;
 mod grep;
-mod home;
+pub mod home;
 mod large_log;
 mod list;
 mod log;
-mod memory;
+pub mod memory;
 mod race;
-mod report;
+pub mod report;
 mod start;
 mod status;
 mod stop;
+mod storm;
 mod tail;
 mod wait;
 
@@ -32,8 +34,9 @@ use report::Row;
 /// A group of measurements.
 type Group = (&'static str, fn(&Setup) -> Result<Vec<Row>>);
 
-const GROUPS: [Group; 13] = [
+const GROUPS: [Group; 15] = [
     ("start", start::measure),
+    ("storm", storm::measure),
     ("status", status::measure),
     ("list", list::measure),
     ("wait", wait::measure),
@@ -46,10 +49,11 @@ const GROUPS: [Group; 13] = [
     ("frames", frames::measure),
     ("follow", follow::measure),
     ("stop", stop::measure),
+    ("alternatives", alternatives::measure),
 ];
 
 /// What every group is given.
-struct Setup {
+pub struct Setup {
     /// The binary under test.
     binary: PathBuf,
     /// Where homes and scratch files go.
@@ -118,7 +122,7 @@ fn parse<'a>(options: &[&'a str]) -> Result<(bool, Option<&'a str>)> {
 }
 
 /// Removes a folder, if it is there.
-fn remove(folder: &Path) -> Result {
+pub fn remove(folder: &Path) -> Result {
     match fs::remove_dir_all(folder) {
         Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => {
             Err(format!("cannot remove {}: {problem}", folder.display()).into())

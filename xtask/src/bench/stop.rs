@@ -79,7 +79,7 @@ fn stop(home: &Home) -> Result<f64> {
 }
 
 /// Whether a process runs; one that has ended and waits to be collected does not.
-fn alive(pid: i32) -> bool {
+pub fn alive(pid: i32) -> bool {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => !stat
             .rsplit(')')

@@ -9,10 +9,10 @@ use serde_json::json;
 use super::call::{Answer, Call};
 use super::invariants::{has_ended, list};
 use super::proc;
-use super::random::Random;
 use super::round::Round;
 use super::scripts::Kind;
 use super::verdict;
+use crate::random::Random;
 
 /// What a task's folder may hold when nobody is busy with it.
 const AT_REST: [&str; 17] = [

@@ -17,7 +17,7 @@ mod invariants;
 mod lanes;
 mod options;
 mod proc;
-mod random;
+
 mod report;
 mod round;
 mod scripts;
@@ -34,12 +34,12 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::random::Random;
 use crate::workspace::Workspace;
 use crate::{Result, command};
 use children::Children;
 use lanes::Lane;
 use options::Options;
-use random::Random;
 use report::Tally;
 use round::{INTERRUPTED, Round};
 use sweep::Coverage;

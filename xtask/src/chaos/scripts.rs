@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::random::Random;
 use super::truth::Truth;
+use crate::random::Random;
 
 /// A command, by how it behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::call::Call;
-use super::random::Random;
 use super::round::Round;
 use super::scripts::{Kind, restarting};
+use crate::random::Random;
 
 pub fn nothing(_: &mut Round<'_>) -> Result<(), String> {
     Ok(())

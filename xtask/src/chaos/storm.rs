@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::proc;
-use super::random::Random;
 use super::round::{Round, Victim};
+use crate::random::Random;
 
 const IDS: [&str; 3] = ["a", "b", "c"];
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::call::Answer;
 use super::lanes::Lane;
 use super::proc::{self, Kind};
-use super::random::Random;
 use super::round::{Round, Victim};
 use super::storm;
 use super::trace::Tracer;
 use super::tracee::{Reached, Role};
+use crate::random::Random;
 
 /// What has been swept so far.
 #[derive(Default)]

@@ -47,6 +47,9 @@ impl<'a> Arguments<'a> {
     }
 }
 
+/// What this program ignores; whatever it executes must not.
+pub(super) const IGNORED: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
+
 /// What Rust's start-up code does that is needed here as well.
 ///
 /// A descriptor 0, 1 or 2 that the caller has closed would be given to the next file that is
@@ -62,7 +65,7 @@ pub fn prepare_process() {
             std::mem::forget(null);
         }
     }
-    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+    for signal in IGNORED {
         // SAFETY: a constant disposition.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }

@@ -16,6 +16,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 
+use super::entry::IGNORED;
+
 pub(crate) use confined::{ADDRESS_SPACE_IS_LIMITED, Confinement, open_group};
 
 /// The signal mask that the new process begins with.
@@ -177,14 +179,16 @@ impl Spawn<'_> {
         // SAFETY: both sets are initialised by the first call that gets them; the attributes are
         // initialised. Dispositions that are ignored survive exec, so they are set back to the
         // default: any of a caller (nohup ignores SIGHUP, others SIGCHLD), and of a supervisor,
-        // which has begun with defaults, the one that our own start-up ignores. Each costs a
+        // which has begun with defaults, those that our own start-up ignores. Each costs a
         // system call.
         unsafe {
             match self.mask {
                 SignalMask::Empty => {
                     libc::sigemptyset(mask.as_mut_ptr());
                     libc::sigemptyset(ignored.as_mut_ptr());
-                    libc::sigaddset(ignored.as_mut_ptr(), libc::SIGPIPE);
+                    for signal in IGNORED {
+                        libc::sigaddset(ignored.as_mut_ptr(), signal);
+                    }
                 }
                 SignalMask::Full => {
                     libc::sigfillset(mask.as_mut_ptr());
