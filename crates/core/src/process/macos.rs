@@ -3,13 +3,11 @@
 #![allow(unsafe_code, reason = "system calls that no crate in use wraps")]
 
 use std::ffi::{CStr, OsString, c_int, c_uint, c_void};
-use std::fs;
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
-use std::ptr;
+use std::{fs, io, ptr};
 
 use nix::errno::Errno;
 use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};

@@ -53,6 +53,17 @@ pub(crate) enum Replaces {
     AnEnd,
 }
 
+impl Replaces {
+    /// What the next record is written over where this one is on disk.
+    pub(crate) fn of(record: &TaskRecord) -> Self {
+        if record.facts.state.status().is_terminal() {
+            Self::AnEnd
+        } else {
+            Self::NoEnd
+        }
+    }
+}
+
 /// An open folder of a task.
 #[derive(Debug)]
 pub(crate) struct TaskDir {

@@ -52,15 +52,10 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn open(dir: TaskDir, record: TaskRecord, journal: Journal, live: OwnedFd) -> Self {
-        let has_ended = record.facts.state.status().is_terminal();
         Self {
+            replaces: Replaces::of(&record),
             dir,
             record,
-            replaces: if has_ended {
-                Replaces::AnEnd
-            } else {
-                Replaces::NoEnd
-            },
             growth: None,
             input: None,
             last_problem: None,
@@ -262,12 +257,7 @@ impl Ledger {
     /// Writes the record.
     fn put(&mut self) -> io::Result<()> {
         self.dir.write_record(&self.record, self.replaces)?;
-        let has_ended = self.record.facts.state.status().is_terminal();
-        self.replaces = if has_ended {
-            Replaces::AnEnd
-        } else {
-            Replaces::NoEnd
-        };
+        self.replaces = Replaces::of(&self.record);
         Ok(())
     }
 

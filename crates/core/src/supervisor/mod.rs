@@ -66,7 +66,7 @@ pub(crate) use scan::{
 };
 pub(crate) use tree::{pids_below, pids_marked};
 #[cfg(fuzzing)]
-pub(crate) use {cgroup::fuzz as fuzz_cgroups, probe::read_status};
+pub(crate) use {cgroup::fuzz as fuzz_cgroups, probe::ask::read_status};
 
 use crate::task::RunToken;
 

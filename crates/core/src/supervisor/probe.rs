@@ -8,7 +8,7 @@
 //! A probe is a process of its own, so nothing it does holds up the supervisor. The next one begins
 //! when the end of the last has been heard, even if that was killed: they never pile up.
 
-mod ask;
+pub(super) mod ask;
 mod execute;
 
 use std::os::fd::AsFd;
@@ -17,8 +17,6 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, poll};
 
 pub(super) use ask::ask;
-#[cfg(fuzzing)]
-pub(crate) use ask::read_status;
 
 use self::execute::Attempt;
 use super::command::Command;

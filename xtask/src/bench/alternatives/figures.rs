@@ -149,7 +149,8 @@ fn await_lines(file: &Path, count: usize) -> Result<Vec<i32>> {
 /// A command that prints: from its start until it is known to have ended.
 fn logs(setup: &Setup, tools: &Tools) -> Result<Vec<Row>> {
     let bytes: u64 = if setup.quick { 8 << 20 } else { 64 << 20 };
-    let script = format!("yes | head -c {bytes}");
+    // Lines of 64 bytes: some are slow by the line, not by the byte.
+    let script = format!("yes {} | head -c {bytes}", "x".repeat(63));
     let folder = scratch(setup, "alternatives-log")?;
     let mut contenders = vec![Contender::new("log: a shell's redirect", || {
         let line = format!("{script} >> log; rm log");
