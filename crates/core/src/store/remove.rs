@@ -16,7 +16,7 @@ use nix::sys::stat::{FileStat, Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::home::{LOGS, TRASH};
-use super::list_cache::announce;
+use super::list_cache::{announce, is_unfinished};
 use super::{Home, ShortLock, TASKS, file};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -79,8 +79,14 @@ pub(crate) fn size_on_disk(home: &Home, id: &TaskId, folder: &str) -> u64 {
 /// Deletes what removals have left in `trash/` because they were killed, or could not delete it.
 ///
 /// Each under the lock of its task: one that is just being removed is its remover's, and a log may
-/// belong to a task that has been started under the same id since.
+/// belong to a task that has been started under the same id since. With them goes what whoever
+/// wanted to announce a change has left.
 pub(crate) fn sweep_trash(home: &Home) {
+    for name in names_in(home, ".") {
+        if is_unfinished(&name) {
+            let _ = unlinkat(home, name.as_c_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
     for name in names_in(home, TRASH) {
         let Some((id, name)) = name
             .to_str()
@@ -237,6 +243,23 @@ mod tests {
         for name in [TASKS, LOGS, TRASH] {
             assert!(names_in(&home, name).is_empty(), "{name}");
         }
+    }
+
+    /// Its maker was killed before it had put the file in its place, or taken its second name away.
+    #[test]
+    fn what_was_about_to_be_the_list_of_changes_is_swept() {
+        let (_folder, home) = home();
+        let names = [
+            "list.dirty.0123456789abcdef",
+            "list.dirty",
+            "list.dirty.new",
+        ];
+        for name in names {
+            fs::write(home.path().join(name), "").unwrap();
+        }
+        sweep_trash(&home);
+        let left = names.map(|name| home.path().join(name).exists());
+        assert_eq!(left, [false, true, true]);
     }
 
     #[test]

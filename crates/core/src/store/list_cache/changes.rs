@@ -12,6 +12,7 @@
 //! no use. So unlinking this file makes every cache void, also one that is just being written. That
 //! is what is done where the id cannot be written.
 
+use std::ffi::CStr;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
@@ -108,6 +109,15 @@ fn write_aside(dir: BorrowedFd<'_>, name: &str) -> io::Result<(String, File)> {
             let _ = unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir);
         })?;
     Ok((aside, file))
+}
+
+/// Whether a name in the home is that of a file which was about to take the place of this one. It
+/// can be taken away at any time: whoever is still at it finds that it has gone, and then leaves no
+/// cache.
+pub(crate) fn is_unfinished(name: &CStr) -> bool {
+    let mark = name.to_bytes().strip_prefix(NAME.as_bytes());
+    let mark = mark.and_then(|rest| rest.strip_prefix(b"."));
+    mark.is_some_and(|mark| mark.len() == 16 && mark.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// The file as a reader has it open.

@@ -28,7 +28,7 @@ use super::format::open_for_reading;
 use crate::process;
 use crate::task::{Task, TaskId};
 use changes::Changes;
-pub(crate) use changes::announce;
+pub(crate) use changes::{announce, is_unfinished};
 pub(crate) use layout::{Entry, Identity};
 use layout::{HEAD, Head};
 use table::Table;
