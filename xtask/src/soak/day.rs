@@ -64,9 +64,7 @@ impl<'a> Day<'a> {
         let long = name(self.random.below(u64::from(self.long)));
         let wish = json!({ "id": long });
         match self.random.below(12) {
-            0 => self
-                .home
-                .ask("restart", &json!({"id": long, "grace_ms": 2000}), &[])?,
+            0 => self.home.ask("restart", &wish, &[])?,
             1 => {
                 self.home.ask("pause", &wish, &[])?;
                 self.home.ask("resume", &wish, &[])?
@@ -133,9 +131,9 @@ impl<'a> Day<'a> {
         let (_, data) = self
             .home
             .ask("stop", &json!({"all": true, "grace_ms": 2000}), &[])?;
-        match data["failed"].as_u64() {
+        match data["error_count"].as_u64() {
             Some(0) => Ok(()),
-            _ => Err(format!("stop of all: {data}").into()),
+            _ => Err(format!("stop of all: {}", data["outcome"]).into()),
         }
     }
 }
