@@ -49,7 +49,9 @@ pub fn run(workspace: &Workspace, options: &[&str]) -> Result {
 }
 
 fn live(home: &Home, options: &Options) -> Result {
-    let mut day = Day::begin(home, Random::of_round(options.seed, 0), options.long)?;
+    // Few enough that there are as many after the first quarter as in the end.
+    let kept = options.short / 20;
+    let mut day = Day::begin(home, Random::of_round(options.seed, 0), options.long, kept)?;
     let length = Duration::from_secs_f64(options.minutes * 60.0);
     let pace = length / options.short.max(1);
     let begun = Instant::now();

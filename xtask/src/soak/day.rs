@@ -9,21 +9,20 @@ use crate::bench::home::{Home, pid, text};
 use crate::bench::memory::parent;
 use crate::random::Random;
 
-/// So many ended tasks are kept.
-const KEPT: usize = 300;
-
 /// Tasks that come and go beside others that stay.
 pub struct Day<'a> {
     home: &'a Home,
     random: Random,
     long: u32,
+    /// So many ended tasks stay.
+    kept: u32,
     /// The short ones whose end nobody has asked for yet, with the exit code that they are to have.
     unread: BTreeMap<String, u64>,
 }
 
 impl<'a> Day<'a> {
     /// Starts the long ones: each a shell with a child that prints now and then.
-    pub fn begin(home: &'a Home, random: Random, long: u32) -> Result<Self> {
+    pub fn begin(home: &'a Home, random: Random, long: u32, kept: u32) -> Result<Self> {
         let tasks: Value = (0..long)
             .map(|number| {
                 json!({
@@ -40,6 +39,7 @@ impl<'a> Day<'a> {
             home,
             random,
             long,
+            kept,
             unread,
         })
     }
@@ -110,7 +110,7 @@ impl<'a> Day<'a> {
         while !self.unread.is_empty() {
             self.read_one()?;
         }
-        self.home.ask("prune", &json!({ "keep": KEPT }), &[])?;
+        self.home.ask("prune", &json!({ "keep": self.kept }), &[])?;
         Ok(())
     }
 

@@ -405,6 +405,18 @@ impl Drop for Cli {
     }
 }
 
+/// For [`Call::before_exec`]: what this process has inherited takes descriptors away, also those of the loader.
+pub fn inherit_nothing() -> std::io::Result<()> {
+    for fd in 3..64 {
+        #[allow(unsafe_code, reason = "descriptors of whom nobody knows")]
+        // SAFETY: only sets the flag of a number.
+        unsafe {
+            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC)
+        };
+    }
+    Ok(())
+}
+
 type BeforeExec = fn() -> std::io::Result<()>;
 
 /// One call of the program.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Call, Cli, text, with, work};
+use crate::harness::{Call, Cli, inherit_nothing, text, with, work};
 
 /// A call of each verb that looks or changes.
 fn each_verb(cli: &Cli) -> Vec<Call> {
@@ -308,17 +308,6 @@ fn a_pipe_in_place_of_a_file_keeps_nobody_waiting() {
 fn a_start_without_enough_descriptors_is_told_and_leaves_nothing() {
     let cli = Cli::new();
     cli.start_and_wait(work("other", []));
-    // What this process has inherited takes descriptors away, also those of its loader.
-    fn inherit_nothing() -> std::io::Result<()> {
-        for fd in 3..64 {
-            #[allow(unsafe_code, reason = "descriptors of whom nobody knows")]
-            // SAFETY: only sets the flag of a number.
-            unsafe {
-                libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC)
-            };
-        }
-        Ok(())
-    }
     for limit in 5..64 {
         let call = cli.run("start").payload(work("a", ["hang"]));
         let call = call.before_exec(inherit_nothing);

@@ -6,7 +6,9 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Call, Cli, Outcome, end_of, eventually, pid_of, text, with, work};
+use crate::harness::{
+    Call, Cli, Outcome, end_of, eventually, inherit_nothing, pid_of, text, with, work,
+};
 use crate::mounts::{Mounted, SmallDisk, in_private};
 use crate::processes;
 
@@ -191,18 +193,6 @@ fn a_limit_of_how_large_files_may_be_is_told_and_ends_nobody_silently() {
         assert!(["killed", "failed"].contains(&text(&stopped["status"]).as_str()));
         cli.assert_no_processes();
     }
-}
-
-/// What this process has inherited takes descriptors away, also those of the loader.
-fn inherit_nothing() -> std::io::Result<()> {
-    for fd in 3..64 {
-        #[allow(unsafe_code, reason = "descriptors of whom nobody knows")]
-        // SAFETY: only sets the flag of a number.
-        unsafe {
-            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC)
-        };
-    }
-    Ok(())
 }
 
 /// Calls a verb with ever more descriptors, until it succeeds; what it says before that is that it
