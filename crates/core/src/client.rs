@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::event::OpenTranslator;
 use crate::store::{Home, Observed, observe};
 use crate::supervisor::Program;
 use crate::task::TaskId;
@@ -12,6 +13,7 @@ use crate::task::TaskId;
 pub struct Client {
     home: PathBuf,
     supervisor: Program,
+    translators: Option<OpenTranslator>,
 }
 
 impl Client {
@@ -26,12 +28,31 @@ impl Client {
 
     /// With a home and a supervisor of the caller's choice.
     pub fn new(home: PathBuf, supervisor: Program) -> Self {
-        Self { home, supervisor }
+        Self {
+            home,
+            supervisor,
+            translators: None,
+        }
     }
 
     /// Where the tasks are.
     pub fn home_path(&self) -> &Path {
         &self.home
+    }
+
+    /// The same, with tasks whose lines are told in frames of another kind (see [`Translate`]).
+    ///
+    /// [`Translate`]: crate::event::Translate
+    #[must_use]
+    pub fn translating(self, translators: OpenTranslator) -> Self {
+        Self {
+            translators: Some(translators),
+            ..self
+        }
+    }
+
+    pub(crate) fn translators(&self) -> Option<OpenTranslator> {
+        self.translators
     }
 
     pub(crate) fn supervisor(&self) -> &Program {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StreamName;
 use crate::task::{
-    FailReason, Health, KillReason, MainExit, Reason, Recipient, SignalNumber, StopSettings,
+    ExitReason, FailReason, Health, KillReason, MainExit, Reason, Recipient, SignalNumber, StopSettings,
     TaskSpec, TaskState,
 };
 
@@ -20,6 +20,9 @@ pub enum EventData {
         pid: i32,
         /// Which execution this is, from 1.
         run: u32,
+        /// Which piece of its work it is about, where the task takes any.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        work: u64,
     },
     /// Someone asked it to end.
     #[serde(rename = "task.stop_requested")]
@@ -86,6 +89,12 @@ pub enum EventData {
         #[serde(default, skip_serializing_if = "is_zero")]
         skipped_bytes: u64,
     },
+    /// It was stopped: these pieces of its work nobody will do.
+    #[serde(rename = "task.work_dropped")]
+    WorkDropped {
+        /// How many.
+        count: u64,
+    },
     /// Its hook has ended, or could not be run.
     #[serde(rename = "task.on_exit")]
     OnExit {
@@ -105,8 +114,14 @@ pub enum EventData {
     /// It ended by itself.
     #[serde(rename = "task.exited")]
     Exited {
-        /// 0 to 255.
-        exit_code: i32,
+        /// 0 to 255; `null` when it was done and a signal ended it.
+        exit_code: Option<i32>,
+        /// The signal that ended it then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<SignalNumber>,
+        /// Set when it was done but had to be stopped.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<ExitReason>,
         /// Milliseconds that it ran.
         duration_ms: Option<u64>,
         /// The session that wants to hear of it (`notify_on_exit`).
@@ -166,10 +181,22 @@ impl EventData {
             | TaskState::BackingOff { .. }
             | TaskState::Running { .. } => None,
             TaskState::Exited { exit_code, span } => Some(Self::Exited {
-                exit_code: *exit_code,
+                exit_code: Some(*exit_code),
+                signal: None,
+                reason: None,
                 duration_ms: span.duration_ms,
                 notify_session,
             }),
+            TaskState::Completed { exit, span } => {
+                let (exit_code, signal) = Self::exit_fields(*exit);
+                Some(Self::Exited {
+                    exit_code,
+                    signal,
+                    reason: Some(ExitReason::Completed),
+                    duration_ms: span.as_ref().and_then(|span| span.duration_ms),
+                    notify_session,
+                })
+            }
             TaskState::Killed { reason, exit, span } => {
                 let (exit_code, signal) = Self::exit_fields(*exit);
                 Some(Self::Killed {
@@ -207,7 +234,7 @@ impl EventData {
     }
 
     /// Every type name, for discovery.
-    pub const TYPES: [&'static str; 13] = [
+    pub const TYPES: [&'static str; 14] = [
         "task.started",
         "task.stop_requested",
         "task.restarting",
@@ -217,6 +244,7 @@ impl EventData {
         "task.signal_sent",
         "task.health",
         "task.log_matched",
+        "task.work_dropped",
         "task.on_exit",
         "task.exited",
         "task.killed",

@@ -43,6 +43,8 @@ pub(super) fn wait_for_line(
         most: None,
         events: true,
         ends_with_task: true,
+        translate: None,
+        include: Vec::new(),
     };
     let plan = Plan {
         home,

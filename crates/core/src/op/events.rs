@@ -11,9 +11,9 @@ use super::logs::merged;
 use crate::client::{Client, not_found};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::event::{FrameSink, Outlet};
+use crate::event::{FrameSink, OpenTranslator, Outlet};
 use crate::log::{Look, Pattern};
-use crate::request::{Events, EventsAnswer, Logs, Selection, StreamChoice, cursor_of};
+use crate::request::{Events, EventsAnswer, Include, Logs, Selection, StreamChoice, cursor_of};
 use crate::store::Home;
 use crate::task::TaskId;
 
@@ -25,13 +25,13 @@ use crate::task::TaskId;
 pub fn events(client: &Client, request: &Events) -> Result<EventsAnswer> {
     let mut collected = Collected::default();
     let mut total = 0;
-    with_stream(client, &Asked::of_events(request)?, false, &mut |stream| {
+    with_stream(client, &Asked::of_events(client, request)?, false, &mut |stream| {
         let mut outlet = Outlet::new(&mut collected);
         if stream.greet(&mut outlet)?.is_continue() {
             let _all = stream.run(Follow::No, &mut outlet)?;
         }
         for history in stream.histories() {
-            total += history.total_lines()? + history.events_seen;
+            total += history.total()?;
         }
         Ok(())
     })?;
@@ -52,7 +52,7 @@ pub fn stream_events(
     follow: Follow<'_>,
     sink: &mut dyn FrameSink,
 ) -> Result<()> {
-    let asked = Asked::of_events(request)?;
+    let asked = Asked::of_events(client, request)?;
     with_stream(client, &asked, is_live(follow), &mut |stream| {
         let mut outlet = Outlet::new(&mut *sink);
         if stream.greet(&mut outlet)?.is_continue()
@@ -115,10 +115,12 @@ struct Asked<'a> {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     pattern: Option<Pattern>,
+    translate: Option<OpenTranslator>,
+    include: Vec<Include>,
 }
 
 impl<'a> Asked<'a> {
-    fn of_events(request: &'a Events) -> Result<Self> {
+    fn of_events(client: &Client, request: &'a Events) -> Result<Self> {
         Ok(Self {
             selection: request.selection()?,
             lines: request.lines,
@@ -130,6 +132,8 @@ impl<'a> Asked<'a> {
             since: None,
             until: None,
             pattern: None,
+            translate: client.translators(),
+            include: request.include.clone(),
         })
     }
 
@@ -149,6 +153,8 @@ impl<'a> Asked<'a> {
             pattern: grep
                 .map(|text| Pattern::compile("grep", text))
                 .transpose()?,
+            translate: None,
+            include: Vec::new(),
         })
     }
 
@@ -159,10 +165,10 @@ impl<'a> Asked<'a> {
             None => {}
         }
         match self.lines {
-            Some(lines) => Begin::Tail(lines),
+            Some(lines) => Begin::Tail(Some(lines)),
             // Whoever asks for a time or for matches wants all of them.
             None if self.since.is_some() || self.pattern.is_some() => Begin::Start,
-            None => Begin::Tail(Logs::DEFAULT_LINES),
+            None => Begin::Tail(None),
         }
     }
 
@@ -181,6 +187,8 @@ impl<'a> Asked<'a> {
             most: self.lines.filter(|_| !is_live && self.has_cursor()),
             events: self.is_about_events,
             ends_with_task: is_live,
+            translate: self.translate,
+            include: self.include.clone(),
         }
     }
 }

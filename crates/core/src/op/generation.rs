@@ -10,7 +10,7 @@ use crate::clock::{Deadline, Timestamp};
 use crate::error::{Error, Result, SpawnStep};
 use crate::process;
 use crate::store::{
-    Awaited, FORMAT_VERSION, Home, Line, Replaces, ShortLock, TASKS, TaskDir, Ticket, file,
+    Awaited, FORMAT_VERSION, Home, Line, Replaces, ShortLock, TASKS, TaskDir, Ticket, Work, file,
     first_marked, forget_text, keep_text, mark_ttl, remove_task,
 };
 use crate::supervisor::{Errand, Launch, LaunchTask, Pending};
@@ -62,7 +62,21 @@ impl New<'_> {
                 .keep_previous(previous)
                 .map_err(|error| self.write_error(error))?;
         }
-        keep_text(self.dir, record).map_err(|error| self.write_error(error))
+        self.keep_first_work(record)
+            .and_then(|()| keep_text(self.dir, record))
+            .map_err(|error| self.write_error(error))
+    }
+
+    fn keep_first_work(&self, record: &TaskRecord) -> io::Result<()> {
+        let Some(extension) = &record.spec.extension else {
+            return Ok(());
+        };
+        let before = Facts {
+            work: 0,
+            ..record.facts.clone()
+        };
+        let work = Work::of(self.dir, &record.facts);
+        work.give(&before, &extension.first_work).map(|_| ())
     }
 
     fn put_on_record(&self, record: &TaskRecord, previous: Option<&[u8]>) -> Result<()> {
@@ -202,6 +216,7 @@ impl New<'_> {
     /// There is no supervisor that could do it.
     fn undo(&self, record: &TaskRecord, previous: Option<&[u8]>) {
         forget_text(self.dir, record);
+        Work::of(self.dir, &record.facts).forget(record.facts.work);
         self.take_back(previous);
     }
 
@@ -237,6 +252,8 @@ impl New<'_> {
                 updated_at: submitted_at,
                 wish_done: 0,
                 cleared: true,
+                work: u64::from(spec.extension.is_some()),
+                work_closed: 0,
                 state: TaskState::Starting,
             },
             spec: spec.clone(),

@@ -43,10 +43,21 @@ pub fn restart(client: &Client, request: &Restart, deadline: Deadline) -> Result
     let home = client.home_of(&request.id)?;
     let task = Settled::take(&home, &request.id, deadline)?;
     task.supervisor()?;
+    execute_again(client, task, Errand::Restart, deadline).map(TaskAnswer::of)
+}
+
+/// Launches a supervisor that executes the next run of a task.
+pub(super) fn execute_again(
+    client: &Client,
+    task: Settled<'_>,
+    errand: Errand,
+    deadline: Deadline,
+) -> Result<Task> {
+    let (home, id) = (task.home, task.id);
     let mut record = task.observed.record()?.clone();
     check_limits(&record.spec.limits)?;
     let pending = Launch::prepare(task.launch_task())?.go(
-        Errand::Restart,
+        errand,
         client.supervisor(),
         &task.lock,
     )?;
@@ -55,14 +66,14 @@ pub fn restart(client: &Client, request: &Restart, deadline: Deadline) -> Result
     drop(task);
     record.facts = pending.wait(deadline).map_err(|error| match error {
         Error::TaskWaitTimedOut { .. } | Error::TaskNotRunning { .. } => {
-            match find(&home, &request.id) {
+            match find(home, id) {
                 Ok(observed) => error.with_task(&observed.task()),
                 Err(_) => error,
             }
         }
         other => other,
     })?;
-    let mut task = Task::of(&record, &home.log_path(&request.id), true);
-    Positions::of(&home).tell(&mut task);
-    Ok(TaskAnswer::of(task))
+    let mut task = Task::of(&record, &home.log_path(id), true);
+    Positions::of(home).tell(&mut task);
+    Ok(task)
 }

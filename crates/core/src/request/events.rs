@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::cursors::{EXAMPLE_CURSOR, check_cursors};
 use super::logs::{LEAST, refuse_zero};
@@ -54,6 +54,21 @@ pub struct Events {
     #[serde(alias = "maxLineBytes")]
     #[schemars(range(min = LEAST), extend("default" = Logs::DEFAULT_MAX_LINE_BYTES))]
     pub max_line_bytes: Option<usize>,
+    /// What else is told of a task whose lines are told as other events: of a coding agent.
+    #[serde(default)]
+    pub include: Vec<Include>,
+}
+
+/// What else is told of a task whose lines are told as other events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Include {
+    /// What it thinks.
+    Thinking,
+    /// The line that an event was told of, as `raw` in its data.
+    Raw,
+    /// Lines of which nothing is told, standard error among them, as `task.log.line`.
+    Lines,
 }
 
 impl Events {

@@ -31,7 +31,7 @@ pub use answer::{
 pub(crate) use cursors::cursor_of;
 use decode::refuse_nul;
 pub use decode::{MAX_PAYLOAD_BYTES, decode, decode_batch, invalid, nearest};
-pub use events::Events;
+pub use events::{Events, Include};
 pub use extras::{OwnerAsked, PtyAsked};
 pub use log_answer::{
     Artifact, DetailedLine, EventsAnswer, LogLines, LogMatch, LogsAnswer, LogsReply,

@@ -15,7 +15,7 @@ use crate::env_file::VARIABLE_NAME;
 use crate::error::Result;
 use crate::supervisor::{ID_VARIABLE, RUN_VARIABLE};
 use crate::task::{
-    After, EnvVars, Hook, Leftovers, Limits, LogWatch, Program, Queue, RestartSettings, Stderr,
+    After, EnvVars, Extension, Hook, Leftovers, Limits, LogWatch, Program, Queue, RestartSettings, Stderr,
     Stdin, StopSettings, TaskId, TaskSpec, WITHOUT_NUL,
 };
 
@@ -139,6 +139,10 @@ pub struct Start {
     #[serde(alias = "ifRunning")]
     #[schemars(extend("default" = IfRunning::default()))]
     pub if_running: Option<IfRunning>,
+    /// What an embedding program keeps with it; callers have no words for it.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub extension: Option<Box<Extension>>,
 }
 
 /// What happens when the id's task is running.
@@ -216,6 +220,7 @@ impl Start {
             queue: self.queue,
             after: self.after,
             watch: self.watch.unwrap_or_default(),
+            extension: self.extension,
         })
     }
 }

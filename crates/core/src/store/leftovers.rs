@@ -9,6 +9,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::hook::{CLAIM, hook_claim};
+use super::work::WORK;
 use super::{TaskDir, file};
 use crate::task::TaskRecord;
 
@@ -46,7 +47,13 @@ fn is_of_nobody(name: &[u8], record: &TaskRecord) -> bool {
         .iter()
         .any(|end| name.ends_with(end));
     let is_awaited = name == file::AWAITED.as_bytes() && record.spec.after.is_none();
-    is_aside || is_awaited || name == file::PANIC.as_bytes()
+    let is_work = name.starts_with(WORK.as_bytes()) && !is_own_work(name, record);
+    is_aside || is_awaited || is_work || name == file::PANIC.as_bytes()
+}
+
+fn is_own_work(name: &[u8], record: &TaskRecord) -> bool {
+    let of_generation = &name[WORK.len()..];
+    of_generation.starts_with(record.facts.generation.as_str().as_bytes())
 }
 
 fn names(dir: &TaskDir) -> Vec<CString> {

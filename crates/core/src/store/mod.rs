@@ -19,6 +19,7 @@
 //!   tasks/<id>/stdin.end             FIFO through which `send` says that this was all
 //!   tasks/<id>/stdin.lock            held by the `send` whose turn it is
 //!   tasks/<id>/stdin.text            what the command is given to read
+//!   tasks/<id>/work.<generation>.<n>  the n-th piece of its work, or that it takes no more
 //!   tasks/<id>/on_exit.<generation>.<run>  claims the hook of that end
 //!   tasks/<id>/supervisor.lock       record lock held by the living supervisor
 //!   tasks/<id>/cgroup                where the group of a run with limits is
@@ -53,6 +54,7 @@ mod task_dir;
 mod tasks_folder;
 mod ttl;
 mod want;
+mod work;
 
 pub use format::FORMAT_VERSION;
 pub use home::Home;
@@ -78,3 +80,4 @@ pub(crate) use task_dir::{Replaces, TaskDir, encode_record, file};
 pub(crate) use tasks_folder::{Ended, TasksFolder};
 pub(crate) use ttl::{mark as mark_ttl, marked_until, unmark as unmark_ttl};
 pub(crate) use want::{Verb, Want};
+pub(crate) use work::Work;

@@ -7,6 +7,7 @@ mod probing;
 mod searching;
 mod turn;
 mod wishes;
+mod work;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -17,10 +18,10 @@ use super::execute::{Execution, Undo};
 use super::growth::Growth;
 use super::hook::RunningHook;
 use super::input::Input;
-use super::ledger::Ledger;
+use super::ledger::{About, Ledger};
 use super::limits::RunLimits;
 use super::log_file::LogSource;
-use super::machine::{Action, Event, Settings, State, step};
+use super::machine::{Action, Event, Settings, State};
 use super::owner::OwnerWatch;
 use super::policy::Retries;
 use super::probe::Probing;
@@ -59,6 +60,10 @@ pub(crate) struct Chores<'a> {
     limits: RunLimits,
     /// When the next run begins.
     next_run: Deadline,
+    /// What it is about.
+    next_about: About,
+    /// Until when a run that is done may end by itself.
+    done: Deadline,
     owner: Option<OwnerWatch>,
     /// Tells of the end of a main process that is not our child.
     main_watch: Option<OwnedFd>,
@@ -110,7 +115,7 @@ impl Chores<'_> {
             self.settings.after_success = success;
             self.settings.after_failure = failure;
         }
-        let (next, actions) = step(self.settings, self.state, event);
+        let (next, actions) = self.decide(event);
         self.state = next;
         let cleared = matches!(actions.last(), Some(Action::Leave | Action::RunHook));
         let is_heeded = !actions.is_empty();
@@ -164,12 +169,14 @@ impl Chores<'_> {
     }
 
     fn back_off(&mut self, delay_ms: u64) {
-        if let Some(retries) = &mut self.retries {
+        // More work is no retry.
+        if let (Some(retries), About::TheSame) = (&mut self.retries, self.next_about) {
             retries.count(self.ledger.run_time());
         }
         self.grace = Deadline::NEVER;
         self.sweep = None;
         self.limits = RunLimits::NONE;
+        self.done = Deadline::NEVER;
         self.ledger.close_input();
         self.next_run = Deadline::after(Duration::from_millis(delay_ms));
     }
@@ -178,7 +185,7 @@ impl Chores<'_> {
         if self.ledger.record.facts.state == TaskState::Queued {
             self.ledger.turn_came();
         } else {
-            self.ledger.hand_over();
+            self.ledger.next_run(std::mem::replace(&mut self.next_about, About::TheSame));
         }
         let execution = Execution {
             home: self.home,
@@ -253,6 +260,7 @@ impl Chores<'_> {
         let grows = self.ledger.growth.as_ref();
         let grows = grows.map_or(Deadline::NEVER, Growth::due);
         let own = self.grace.sooner(self.next_run).sooner(self.limits.due());
+        let own = own.sooner(self.done);
         let owner = self.owner.as_ref().map_or(Deadline::NEVER, OwnerWatch::due);
         let probe = self.probing.as_ref().map_or(Deadline::NEVER, Probing::due);
         let scan = self.scan.as_ref().map_or(Deadline::NEVER, Scan::due);

@@ -16,12 +16,12 @@ use super::handshake::SpawnFailure;
 use super::input::Prepared;
 use super::launch::errno_of;
 use super::log_file::Logs;
-use super::{ID_VARIABLE, RUN_VARIABLE};
+use super::{ID_VARIABLE, RUN_VARIABLE, WORK_VARIABLE};
 use crate::env_file;
 use crate::error::SpawnStep;
 use crate::process::{self, SignalMask, Spawn};
 use crate::store::Home;
-use crate::task::{ProcessIdentity, Program, RunToken, TaskId, TaskSpec};
+use crate::task::{Facts, ProcessIdentity, Program, TaskId, TaskSpec};
 
 /// PATH where a task has none; the default of execvp(3) in common C libraries.
 const DEFAULT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
@@ -34,7 +34,7 @@ pub(crate) struct Command<'a> {
     pub home: &'a Home,
     pub id: &'a TaskId,
     pub spec: &'a TaskSpec,
-    pub token: &'a RunToken,
+    pub facts: &'a Facts,
 }
 
 /// What a program finds as its standard streams, and whether they are its terminal.
@@ -155,7 +155,11 @@ impl Command<'_> {
             environment.insert(name.into(), value.into());
         }
         environment.insert(ID_VARIABLE.into(), self.id.as_str().into());
-        environment.insert(RUN_VARIABLE.into(), self.token.as_str().into());
+        environment.insert(RUN_VARIABLE.into(), self.facts.run_token.as_str().into());
+        if self.facts.work > 0 {
+            let number = self.facts.work.to_string();
+            environment.insert(WORK_VARIABLE.into(), number.into());
+        }
         Ok(environment)
     }
 }

@@ -151,7 +151,7 @@ impl Execution<'_> {
             home: self.home,
             id: &record.id,
             spec: &record.spec,
-            token: &record.facts.run_token,
+            facts: &record.facts,
         }
     }
 
@@ -259,6 +259,7 @@ impl Execution<'_> {
             }
             Undo::Restore => {
                 forget_text(&self.ledger.dir, &self.ledger.record);
+                self.ledger.forget_work();
                 self.ledger.restore_previous();
             }
             Undo::Record => {

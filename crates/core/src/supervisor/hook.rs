@@ -103,7 +103,7 @@ fn execute(
         home,
         id: &record.id,
         spec: &record.spec,
-        token: &record.facts.run_token,
+        facts: &record.facts,
     };
     let descriptors = [(input.as_fd(), 0), (writer.as_fd(), 1), (writer.as_fd(), 2)];
     let main = command.execute_beside(&hook.command, &hook.args, &descriptors)?;

@@ -92,7 +92,7 @@ impl<'a> Launch<'a> {
     /// started with, as far as it was kept.
     fn environment(&self, errand: Errand) -> std::result::Result<Vec<CString>, Errno> {
         let kept = match errand {
-            Errand::Start | Errand::Restart => None,
+            Errand::Start | Errand::Restart | Errand::Next => None,
             Errand::Adopt | Errand::Attend | Errand::Recover => kept_environment(self.task.dir),
         };
         kept.map_or_else(inherited_environment, Ok)

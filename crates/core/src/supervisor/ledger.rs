@@ -4,6 +4,9 @@ mod ends;
 mod inputs;
 mod pauses;
 mod runs;
+mod work;
+
+pub(crate) use runs::About;
 
 use std::fs::File;
 use std::io;
@@ -104,6 +107,7 @@ impl Ledger {
         let started = EventData::Started {
             pid: main.pid,
             run: facts.run,
+            work: facts.work,
         };
         self.journal.append(&self.dir, facts, before, started)?;
         let (started_at, _) = self

@@ -75,6 +75,8 @@ use crate::task::RunToken;
 pub(crate) const RUN_VARIABLE: &str = "BACKGROUND_TASKS_RUN";
 /// Tells a command which task it is.
 pub(crate) const ID_VARIABLE: &str = "BACKGROUND_TASKS_ID";
+/// Tells a command which piece of the task's work it is to do, where the task takes any.
+pub(crate) const WORK_VARIABLE: &str = "BACKGROUND_TASKS_WORK";
 /// What a supervisor does not hand on from its caller: a task started by a task is independent.
 pub(crate) const VARIABLE_PREFIX: &str = "BACKGROUND_TASKS_";
 
@@ -90,6 +92,8 @@ pub(crate) enum Errand {
     Start,
     /// End the present run, whoever watches it, then execute the next.
     Restart,
+    /// Execute the run of the next piece of work of a task that has ended.
+    Next,
     /// Take charge of a task whose supervisor is lost, and carry out the wish.
     Adopt,
     /// Take charge of a task whose supervisor is lost, and go on as that one would have.
@@ -99,9 +103,10 @@ pub(crate) enum Errand {
 }
 
 impl Errand {
-    const ALL: [Errand; 5] = [
+    const ALL: [Errand; 6] = [
         Self::Start,
         Self::Restart,
+        Self::Next,
         Self::Adopt,
         Self::Attend,
         Self::Recover,
@@ -111,6 +116,7 @@ impl Errand {
         match self {
             Self::Start => "start",
             Self::Restart => "restart",
+            Self::Next => "next",
             Self::Adopt => "adopt",
             Self::Attend => "attend",
             Self::Recover => "recover",

@@ -14,7 +14,7 @@ use super::chores::Chores;
 use super::execute::{Execution, Undo};
 use super::handshake::{Answer, tell};
 use super::launch::home_of;
-use super::ledger::Ledger;
+use super::ledger::{About, Ledger};
 use super::log_file::LogSource;
 use super::machine::Event;
 use super::signals::Signals;
@@ -73,7 +73,7 @@ impl Supervisor {
             Errand::Start | Errand::Adopt | Errand::Attend | Errand::Recover => {
                 (None, SupervisorLock::take(&dir)?)
             }
-            Errand::Restart => {
+            Errand::Restart | Errand::Next => {
                 let candidacy = Candidacy::declare(&dir)?;
                 let asked = ask_predecessor(&dir, &candidacy)?;
                 // The predecessor may need its whole grace period: meanwhile others may stop it.
@@ -99,7 +99,7 @@ impl Supervisor {
         };
         let answer = match errand {
             Errand::Start => supervisor.start(handshake),
-            Errand::Restart => supervisor.restart(handshake, asked)?,
+            Errand::Restart | Errand::Next => supervisor.restart(handshake, asked)?,
             Errand::Recover => supervisor.recover(handshake)?,
             Errand::Adopt | Errand::Attend => supervisor.adopt(was_open),
         };
@@ -142,11 +142,15 @@ impl Supervisor {
             }
             return Ok(Answer::Stopped);
         }
+        let about = self.about();
         let undo = if handed_over {
             Undo::Record
         } else if facts.state.status().is_terminal() {
-            self.ledger.announce_next_run()?;
+            self.ledger.announce_next_run(about)?;
             Undo::Restore
+        } else if self.errand == Errand::Next {
+            // The predecessor is lost, and with it the run of the last piece.
+            return self.recover(handshake);
         } else {
             // The predecessor is lost: what it left is ours to end.
             self.adopt_run();
@@ -156,14 +160,22 @@ impl Supervisor {
                 Undo::Record
             } else {
                 // Somebody ended us politely meanwhile: that run was stopped, this is the next.
-                self.ledger.announce_next_run()?;
+                self.ledger.announce_next_run(about)?;
                 Undo::Restore
             }
         };
         Ok(self.begin_run(LogSource::Present, undo, handshake))
     }
 
-    /// The run was interrupted, and the restart policy asks for another.
+    /// What the run is about that is to be executed now.
+    fn about(&self) -> About {
+        match self.errand {
+            Errand::Next => About::NextWork,
+            _ => About::TheSame,
+        }
+    }
+
+    /// The run was interrupted, and the restart policy, or more work, asks for another.
     fn recover(&mut self, handshake: &Option<OwnedFd>) -> io::Result<Answer> {
         self.adopt_run();
         let state = self.ledger.record.facts.state.clone();
@@ -178,7 +190,7 @@ impl Supervisor {
         };
         self.ledger.interrupted(reason);
         self.clear_strays()?;
-        self.ledger.recovering(reason);
+        self.ledger.recovering(reason, self.about());
         Ok(self.begin_run(LogSource::Present, Undo::Record, handshake))
     }
 

@@ -4,12 +4,14 @@
 //! grows fast does not keep the supervisor from the rest of its work. A log that grows faster than
 //! it can be searched is not searched whole: what is skipped is counted.
 
+mod done;
 mod log;
 mod watch;
 
 use std::fs::File;
 use std::time::Duration;
 
+use self::done::DoneLines;
 use self::log::{Log, lines_from};
 pub(crate) use self::watch::TOLD;
 use self::watch::Watch;
@@ -40,6 +42,7 @@ pub(super) struct Scan {
     /// Until it has matched.
     probe: Option<Pattern>,
     watches: Vec<Watch>,
+    done: Option<DoneLines>,
     renderer: Renderer,
     look_at: Deadline,
     /// When unfinished lines are looked at.
@@ -59,6 +62,8 @@ pub(super) struct Finding {
     /// The log probe has matched.
     pub ready: bool,
     pub events: Vec<EventData>,
+    /// Whether the last line that tells of it says that the run is done.
+    pub done: Option<bool>,
 }
 
 impl Scan {
@@ -76,10 +81,12 @@ impl Scan {
             _ => None,
         };
         let watches: Vec<Watch> = spec.watch.iter().filter_map(Watch::new).collect();
-        if probe.is_none() && watches.is_empty() {
+        let done = spec.extension.as_ref().and_then(|own| own.done.as_ref());
+        let done = done.map(DoneLines::new);
+        if probe.is_none() && watches.is_empty() && done.is_none() {
             return None;
         }
-        let from = if probe.is_some() {
+        let from = if probe.is_some() || done.is_some() {
             begin.probe
         } else {
             begin.watches
@@ -100,6 +107,7 @@ impl Scan {
             logs: logs.collect(),
             probe,
             watches,
+            done,
             renderer: Renderer::new(View::Raw, TOLD),
             look_at: Deadline::NEVER,
             prompt_at: Deadline::NEVER,
@@ -115,7 +123,7 @@ impl Scan {
 
     /// Whether there is nothing left to look for.
     pub(super) fn is_done(&self) -> bool {
-        self.probe.is_none() && self.watches.is_empty()
+        self.probe.is_none() && self.watches.is_empty() && self.done.is_none()
     }
 
     /// Searches a piece of what there is behind the last. `seen`: how long the logs are, where
@@ -245,6 +253,9 @@ impl Scan {
             if self.probe.as_ref().is_some_and(|probe| probe.matches(line)) {
                 self.probe = None;
                 finding.ready = true;
+            }
+            if let Some(done) = &self.done {
+                finding.done = done.says(StreamName(stream), line).or(finding.done);
             }
             for watch in self.watches.iter_mut().filter(|_| is_watched) {
                 if watch.pattern.matches(line) {

@@ -1,6 +1,7 @@
 //! The nouns: what was asked ([`TaskSpec`]), what is true ([`TaskRecord`], [`TaskState`]), which
 //! questions a status answers ([`TaskStatus`]), and the [`Task`] that answers show.
 
+mod extension;
 mod extras;
 mod http_url;
 mod id;
@@ -11,6 +12,7 @@ mod spec;
 mod status;
 mod view;
 
+pub use extension::{Done, Extension, LinePattern};
 pub use extras::{
     After, GroupName, HealthProbe, Hook, LogWatch, Milestone, Owner, Probe, Pty, Queue, Stdin,
 };
@@ -21,7 +23,7 @@ pub use record::{
 pub use restart::{Backoff, RestartPolicy, RestartSettings};
 pub use signal::{Recipient, SignalNumber};
 pub use spec::{EnvVars, Leftovers, Limits, Program, Stderr, StopSettings, TaskSpec};
-pub use status::{FailReason, Health, KillReason, Reason, TaskStatus};
+pub use status::{ExitReason, FailReason, Health, KillReason, Reason, TaskStatus};
 pub use view::{OwnerPid, Resources, Task};
 
 pub(crate) use http_url::HttpUrl;

@@ -47,6 +47,12 @@ pub struct Facts {
     /// Whether nothing of the run can be left: false from its execution until somebody has seen
     /// to it that no process of it is alive.
     pub cleared: bool,
+    /// The piece of work that the present run is about, 0 where the task takes none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub work: u64,
+    /// Work up to this number was refused by earlier runs (see `store/work.rs`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub work_closed: u64,
     /// Where it stands.
     pub state: TaskState,
 }
@@ -89,6 +95,13 @@ pub enum TaskState {
         /// From execution to end.
         span: RunSpan,
     },
+    /// It was done (see [`super::Done`]) but did not end by itself, and was stopped.
+    Completed {
+        /// How the main process ended then.
+        exit: Option<MainExit>,
+        /// `None` when nobody saw it begin.
+        span: Option<RunSpan>,
+    },
     /// Ended by a signal, or after it was asked to.
     Killed {
         /// Who is to blame.
@@ -119,7 +132,7 @@ impl TaskState {
             Self::Queued => TaskStatus::Queued,
             Self::Starting | Self::BackingOff { .. } => TaskStatus::Starting,
             Self::Running { .. } => TaskStatus::Running,
-            Self::Exited { .. } => TaskStatus::Exited,
+            Self::Exited { .. } | Self::Completed { .. } => TaskStatus::Exited,
             Self::Killed { .. } => TaskStatus::Killed,
             Self::Failed { .. } => TaskStatus::Failed,
         }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    After, HealthProbe, Hook, LogWatch, Owner, Pty, Queue, RestartSettings, SignalNumber, Stdin,
+    After, Extension, HealthProbe, Hook, LogWatch, Owner, Pty, Queue, RestartSettings, SignalNumber, Stdin,
 };
 
 /// Everything that a (re)start of the task needs to know.
@@ -78,6 +78,9 @@ pub struct TaskSpec {
     /// The lines that its journal tells of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub watch: Vec<LogWatch>,
+    /// What an embedding program keeps with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Box<Extension>>,
 }
 
 /// What is executed.

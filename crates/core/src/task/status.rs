@@ -142,6 +142,14 @@ impl FailReason {
     }
 }
 
+/// Why a task has `exited` whose main process did not end by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitReason {
+    /// It was done, and was stopped since it did not end by itself.
+    Completed,
+}
+
 /// Why a task ended as it did; `null` where the status says it all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -150,9 +158,14 @@ pub enum Reason {
     Killed(KillReason),
     /// Of a failed task.
     Failed(FailReason),
+    /// Of one that has exited though it did not end by itself.
+    Exited(ExitReason),
 }
 
 impl Reason {
+    /// It was done, and had its time to end.
+    pub(crate) const COMPLETED: Self = Self::Exited(ExitReason::Completed);
+
     /// Somebody asked for it.
     pub(crate) fn asked() -> Self {
         Self::Killed(KillReason::StopRequested)
@@ -163,6 +176,7 @@ impl Reason {
         match self {
             Self::Killed(reason) => reason.as_str(),
             Self::Failed(reason) => reason.as_str(),
+            Self::Exited(ExitReason::Completed) => "completed",
         }
     }
 }

@@ -113,6 +113,9 @@ pub struct Task {
     pub watch: Vec<LogWatch>,
     /// Whether a living supervisor watches it.
     pub supervised: bool,
+    /// What there is to tell of a coding agent; not there for other tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<serde_json::Value>,
     /// What its processes use, where that was asked for; `null` when it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Option<Resources>>,
@@ -200,6 +203,7 @@ impl Task {
             after: None,
             watch: Vec::new(),
             supervised: false,
+            agent: None,
             resources: None,
         }
     }
@@ -210,8 +214,11 @@ impl Task {
     }
 
     /// The exit status that stands for this end: the command's own code, 128 + n for a signal,
-    /// 1 where neither is known; 0 while it has not ended.
+    /// 1 where neither is known; 0 while it has not ended, and when it was done before it was stopped.
     pub fn exit_status(&self) -> u8 {
+        if self.reason == Some(Reason::COMPLETED) {
+            return 0;
+        }
         let code = match (self.exit_code, self.signal) {
             (Some(code), _) => code,
             (None, Some(signal)) => 128 + signal.number(),

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde_json::json;
 
-use super::History;
+use super::{History, Translation};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::event::{EventData, JournalEntry, Outlet};
@@ -88,7 +88,14 @@ impl History<'_> {
             Some(entry) => Some(entry.number) == round.terminal,
             None => round.ended,
         };
-        let unfinished = if is_last_word {
+        let ends_run = entry.is_some_and(Translation::ends_with);
+        let unfinished = if self.translation.is_some() {
+            // What another run writes is no part of the line that this one left.
+            match is_last_word || ends_run {
+                true => Unfinished::GiveAll,
+                false => Unfinished::Wait,
+            }
+        } else if is_last_word {
             Unfinished::GiveAll
         } else if entry.is_none() && round.give_unfinished {
             Unfinished::GiveSettled
@@ -120,7 +127,7 @@ impl History<'_> {
 
     /// Gives a line together with many that come behind it, where that can be done.
     fn give_plain(&mut self, next: &Next, outlet: &mut Outlet<'_>) -> Option<ControlFlow<()>> {
-        if self.wanted.pattern.is_some() {
+        if self.wanted.pattern.is_some() || self.translation.is_some() {
             return None;
         }
         let given = usize::try_from(self.lines_given).unwrap_or(usize::MAX);
@@ -143,6 +150,9 @@ impl History<'_> {
                 position.mid_line = false;
             }
             self.tell_lost(stream, bytes, outlet)?;
+        }
+        if self.translation.is_some() {
+            return self.give_translated(next, outlet);
         }
         let before = self.logs.position(next.stream).unwrap_or_default();
         let mut shown = self.logs.give(next);
@@ -181,8 +191,14 @@ impl History<'_> {
     }
 
     fn give_entry(&mut self, entry: &JournalEntry, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
+        self.translate_entry(&entry.event, entry.timestamp, outlet)?;
         self.round.entries.pop_front();
         self.terminal_given |= Some(entry.number) == self.round.terminal;
+        if let EventData::Started { .. } = entry.event {
+            // That was an earlier run.
+            self.framer.cursor_mut().end_told = false;
+        }
+        self.all_told(&entry.event);
         let frame = self.framer.event(entry);
         if self.wanted.events {
             outlet.send(frame)
@@ -192,8 +208,6 @@ impl History<'_> {
     }
 
     fn give_unrecorded_end(&mut self, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
-        self.terminal_given = true;
-        self.framer.cursor_mut().end_told = true;
         let task = self.observed.task();
         let timestamp = task.updated_at.unwrap_or_else(Timestamp::now);
         let event = match self.observed.record() {
@@ -204,11 +218,26 @@ impl History<'_> {
                 notify_session: None,
             }),
         };
+        if let Some(event) = &event {
+            self.translate_entry(event, timestamp, outlet)?;
+            self.all_told(event);
+        }
+        self.terminal_given = true;
+        self.framer.cursor_mut().end_told = true;
         let Some(event) = event.filter(|_| self.wanted.events) else {
             return ControlFlow::Continue(());
         };
         self.events_seen += 1;
         outlet.send(self.framer.lifecycle(&event, timestamp))
+    }
+}
+
+/// Takes frames that are only counted.
+pub(super) struct Nobody;
+
+impl crate::event::FrameSink for Nobody {
+    fn frame(&mut self, _: &crate::event::Frame<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
     }
 }
 

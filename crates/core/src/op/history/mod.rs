@@ -8,10 +8,16 @@
 
 mod give;
 mod last_word;
+mod telling;
+mod translation;
 mod wanted;
 
 pub(super) use give::Collected;
+use give::Nobody;
 use last_word::await_last_word;
+pub(super) use telling::{Telling, Until, run_end};
+pub(super) use translation::READING;
+use translation::Translation;
 pub(super) use wanted::{Begin, Wanted};
 
 use std::collections::VecDeque;
@@ -21,7 +27,8 @@ use std::time::{Duration, Instant};
 use super::logs::generation_of;
 use crate::client::{find, not_found};
 use crate::error::Result;
-use crate::event::{EventData, Framer, JournalEntry, read_journal};
+use crate::event::{EventData, Framer, JournalEntry, Outlet, read_journal};
+use crate::request::Logs;
 use crate::log::{Cursor, LogReader, LogStream, Renderer, View};
 use crate::store::{Condition, Home, Observed, TaskDir, file};
 use crate::task::{Generation, TaskId};
@@ -53,6 +60,8 @@ pub(super) struct History<'a> {
     clipper: Renderer,
     logs: LogReader,
     framer: Framer,
+    /// Set where lines are told in another language.
+    translation: Option<Translation<'a>>,
     round: Round,
     journal_size: u64,
     refreshed: Option<Instant>,
@@ -69,19 +78,26 @@ impl<'a> History<'a> {
         let observed = find(home, id)?;
         let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
         let generation = generation_of(&observed);
-        let mut logs = LogReader::open(
-            home,
-            &dir,
-            id,
-            &generation,
-            wanted.streams,
-            wanted.reading(),
-        )?;
+        let mut translation = wanted.translation(&observed);
+        let reading = match translation {
+            Some(_) => READING,
+            None => wanted.reading(),
+        };
+        let open = || LogReader::open(home, &dir, id, &generation, wanted.streams, reading);
+        let mut logs = open()?;
         (logs.since, logs.until) = (wanted.since, wanted.until);
         let read_error = |error| home.error("read", &Home::log_name(id), error);
         let mut at = Cursor::start_of(generation.clone());
         match begin {
+            Begin::Tail(lines) if translation.is_some() => {
+                logs.seek_to_start(&dir).map_err(read_error)?;
+                if let (Some(lines), Some(translation)) = (lines, &mut translation) {
+                    let all = Self::count_told(home, id, &wanted)?;
+                    translation.hidden = all.saturating_sub(lines as u64);
+                }
+            }
             Begin::Tail(lines) => {
+                let lines = lines.unwrap_or(Logs::DEFAULT_LINES);
                 logs.seek_to_tail(&dir, lines).map_err(read_error)?;
             }
             Begin::Start => logs.seek_to_start(&dir).map_err(read_error)?,
@@ -92,6 +108,12 @@ impl<'a> History<'a> {
                 at = Cursor::parse(field, &text, id)?.must_be_of(field, id, &generation)?;
                 logs.seek(LogStream::Main, at.main);
                 logs.seek(LogStream::Stderr, at.stderr);
+                if let Some(translation) = &mut translation {
+                    let mut entries = read_journal(&dir);
+                    entries.retain(|entry| entry.generation == generation);
+                    let caught_up = translation.catch_up(&entries, &at, open()?, &dir);
+                    caught_up.map_err(read_error)?;
+                }
             }
         }
         for stream in [LogStream::Main, LogStream::Stderr] {
@@ -109,12 +131,32 @@ impl<'a> History<'a> {
             wanted,
             logs,
             framer: Framer::new(id.clone(), at),
+            translation,
             round: Round::default(),
             journal_size: u64::MAX,
             refreshed: None,
             events_seen: 0,
             lines_given: 0,
         })
+    }
+
+    /// How much there is to tell, in another language than lines.
+    fn count_told(home: &'a Home, id: &TaskId, wanted: &Wanted) -> Result<u64> {
+        let mut history = Self::open(home, id, Begin::Start, wanted.clone())?;
+        let mut nobody = Nobody;
+        if history.refresh()? {
+            let _ = history.give_all(&mut Outlet::new(&mut nobody))?;
+        }
+        Ok(history.lines_given)
+    }
+
+    /// How many lines and events there are; of what is told in another language, what was given.
+    pub(super) fn total(&self) -> Result<u64> {
+        let told = match self.translation {
+            Some(_) => self.lines_given,
+            None => self.total_lines()?,
+        };
+        Ok(told + self.events_seen)
     }
 
     pub(super) fn generation(&self) -> &Generation {

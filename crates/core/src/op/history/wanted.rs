@@ -1,14 +1,17 @@
 //! Which part of a history is asked for.
 
 use crate::clock::Timestamp;
+use super::translation::Translation;
 use crate::log::{Look, Pattern};
-use crate::request::StreamChoice;
+use crate::store::Observed;
+use crate::event::OpenTranslator;
+use crate::request::{Include, StreamChoice};
 
 /// Where a history is begun.
 #[derive(Clone, Debug)]
 pub(in crate::op) enum Begin {
-    /// With so many of the last lines, and all events.
-    Tail(usize),
+    /// With so many of the last lines, as many as usual unless told, and all events.
+    Tail(Option<usize>),
     /// At its start.
     Start,
     /// With the first line of the present run.
@@ -18,7 +21,7 @@ pub(in crate::op) enum Begin {
 }
 
 /// What of a history is wanted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::op) struct Wanted {
     pub streams: StreamChoice,
     pub look: Look,
@@ -33,9 +36,20 @@ pub(in crate::op) struct Wanted {
     /// Whether it ends with the terminal event. What is written later, by what a main process left
     /// behind, is given otherwise.
     pub ends_with_task: bool,
+    /// How lines are told that are not given as they are.
+    pub translate: Option<OpenTranslator>,
+    /// What else is told of them.
+    pub include: Vec<Include>,
 }
 
 impl Wanted {
+    /// What tells the lines of this task in another language, where there is one.
+    pub(super) fn translation<'a>(&self, observed: &Observed) -> Option<Translation<'a>> {
+        let extension = observed.record().ok()?.spec.extension.as_ref()?;
+        let translator = (self.translate?)(extension, &self.include)?;
+        Some(Translation::new(translator, &self.include))
+    }
+
     /// How lines are read. A pattern is matched against more of a line than is shown.
     pub(super) fn reading(&self) -> Look {
         const SEARCHED: usize = 1 << 20;

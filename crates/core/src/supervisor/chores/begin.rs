@@ -1,7 +1,7 @@
 //! How a supervisor begins its work on a run.
 
 use super::super::input::Input;
-use super::super::ledger::Ledger;
+use super::super::ledger::{About, Ledger};
 use super::super::limits::RunLimits;
 use super::super::machine::{Sequel, Settings, State, StopStep, Then};
 use super::super::owner::OwnerWatch;
@@ -159,6 +159,8 @@ impl<'a> Chores<'a> {
             retries: None,
             limits: RunLimits::NONE,
             next_run: Deadline::NEVER,
+            next_about: About::TheSame,
+            done: Deadline::NEVER,
             owner: None,
             main_watch: None,
             probing: None,

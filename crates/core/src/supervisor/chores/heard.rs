@@ -48,6 +48,10 @@ impl Chores<'_> {
         if let Some(reason) = self.limits.reached(self.ledger) {
             self.happen(Event::Limit(Reason::Killed(reason)));
         }
+        if self.done.has_passed() {
+            self.done = Deadline::NEVER;
+            self.happen(Event::Limit(Reason::COMPLETED));
+        }
         self.look_at_owner(heard);
         self.look_after_health();
         self.look_at_turn(heard);

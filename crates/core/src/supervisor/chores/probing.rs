@@ -64,7 +64,7 @@ impl Chores<'_> {
             home: self.home,
             id: &record.id,
             spec: &record.spec,
-            token: &record.facts.run_token,
+            facts: &record.facts,
         };
         let failed = probing.ask_if_due(probe, self.ledger.health(), &self.ledger.dir, &command);
         self.tree.leave_out(probing.pid());

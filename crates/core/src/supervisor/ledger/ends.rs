@@ -3,7 +3,7 @@
 use super::{Leaf, Ledger};
 use crate::event::EventData;
 use crate::store::{Replaces, ended_by_itself, failed};
-use crate::task::{FailReason, KillReason, MainExit, Reason, SignalNumber, TaskState};
+use crate::task::{ExitReason, FailReason, KillReason, MainExit, Reason, SignalNumber, TaskState};
 
 const KILLED: MainExit = MainExit::Signal(SignalNumber::KILL);
 
@@ -63,6 +63,7 @@ impl Ledger {
         let span = self.span();
         self.conclude(match reason {
             Reason::Killed(reason) => TaskState::Killed { reason, exit, span },
+            Reason::Exited(ExitReason::Completed) => TaskState::Completed { exit, span },
             Reason::Failed(reason) => TaskState::Failed {
                 reason,
                 problem: self.why_it_failed(reason),
@@ -186,6 +187,8 @@ mod tests {
                 updated_at: now,
                 wish_done: 0,
                 cleared: false,
+                work: 0,
+                work_closed: 0,
                 state: TaskState::running(main, now, Health::None),
             },
             spec: request.resolve().unwrap(),

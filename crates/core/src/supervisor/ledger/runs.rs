@@ -12,6 +12,15 @@ use crate::process;
 use crate::store::{encode_record, failed, file};
 use crate::task::{FailReason, MainExit, Reason, RunToken, TaskState};
 
+/// What the next run is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The same as the one before: it is started again.
+    TheSame,
+    /// The next piece of the task's work.
+    NextWork,
+}
+
 impl Ledger {
     /// This run is over and the next begins after a while.
     pub(crate) fn backing_off(
@@ -44,7 +53,12 @@ impl Ledger {
 
     /// The run that was to begin is left to a successor.
     pub(crate) fn hand_over(&mut self) {
-        self.begin_next_run();
+        self.next_run(About::TheSame);
+    }
+
+    /// The next run is about to be executed.
+    pub(crate) fn next_run(&mut self, about: About) {
+        self.begin_next_run(about);
         let _ = self.write(TaskState::Starting);
     }
 
@@ -65,9 +79,9 @@ impl Ledger {
     }
 
     /// It was interrupted, and the next run follows at once.
-    pub(crate) fn recovering(&mut self, reason: FailReason) {
+    pub(crate) fn recovering(&mut self, reason: FailReason, about: About) {
         self.note_restart(None, Some(Reason::Failed(reason)), 0);
-        self.hand_over();
+        self.next_run(about);
     }
 
     fn note_restart(&mut self, exit: Option<MainExit>, reason: Option<Reason>, delay_ms: u64) {
@@ -83,10 +97,16 @@ impl Ledger {
     }
 
     /// Counts up to the next run; nothing is written yet.
-    pub(crate) fn begin_next_run(&mut self) {
+    fn begin_next_run(&mut self, about: About) {
+        self.open_work();
+        if about == About::NextWork {
+            self.begin_next_work();
+        } else {
+            let facts = &mut self.record.facts;
+            facts.restart_count = facts.restart_count.saturating_add(1);
+        }
         let facts = &mut self.record.facts;
         facts.run = facts.run.saturating_add(1);
-        facts.restart_count = facts.restart_count.saturating_add(1);
         facts.run_token = RunToken::generate();
         if let Ok(boot) = process::boot_id() {
             facts.boot_id = boot;
@@ -97,9 +117,9 @@ impl Ledger {
 
     /// Records that the next run is about to be executed, keeping the record before it so that
     /// it can be brought back.
-    pub(crate) fn announce_next_run(&mut self) -> io::Result<()> {
+    pub(crate) fn announce_next_run(&mut self, about: About) -> io::Result<()> {
         self.dir.keep_previous(&encode_record(&self.record)?)?;
-        self.begin_next_run();
+        self.begin_next_run(about);
         self.write(TaskState::Starting)
     }
 

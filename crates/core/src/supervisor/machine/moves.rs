@@ -19,7 +19,7 @@ pub(super) fn sequel(settings: Settings, exit: Exit, reason: Option<Reason>) -> 
     match (exit, reason) {
         // For whom should it go on?
         (_, Some(OWNER_GONE)) => Sequel::End,
-        (Some(MainExit::Code(0)), None) => settings.after_success,
+        (_, Some(Reason::COMPLETED)) | (Some(MainExit::Code(0)), None) => settings.after_success,
         _ => settings.after_failure,
     }
 }

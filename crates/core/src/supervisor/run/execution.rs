@@ -57,7 +57,7 @@ impl Supervisor {
         let dir = &self.ledger.dir;
         let may_need = spec.restart.policy != RestartPolicy::Never && spec.inherit_env;
         match self.errand {
-            Errand::Start | Errand::Restart if may_need => {
+            Errand::Start | Errand::Restart | Errand::Next if may_need => {
                 // Without it, recover falls back on its own.
                 let _ = keep_environment(dir, std::env::vars_os());
             }

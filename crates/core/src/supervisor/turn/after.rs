@@ -140,12 +140,15 @@ fn progress(observed: &Observed, on: Milestone) -> Progress {
 }
 
 fn is_success(state: &TaskState) -> bool {
-    matches!(state, TaskState::Exited { exit_code: 0, .. })
+    matches!(
+        state,
+        TaskState::Exited { exit_code: 0, .. } | TaskState::Completed { .. }
+    )
 }
 
 fn how_it_ended(record: &TaskRecord) -> String {
     match &record.facts.state {
-        TaskState::Exited { exit_code: 0, .. } => "exited before it was healthy".to_owned(),
+        TaskState::Exited { exit_code: 0, .. } | TaskState::Completed { .. } => "exited before it was healthy".to_owned(),
         TaskState::Exited { exit_code, .. } => format!("exited with code {exit_code}"),
         TaskState::Killed {
             reason,

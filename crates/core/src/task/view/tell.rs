@@ -51,6 +51,7 @@ impl Task {
         self.queue = spec.queue.clone();
         self.after = spec.after.clone();
         self.watch = spec.watch.clone();
+        self.agent = spec.extension.as_ref().map(|own| own.shown.clone());
     }
 
     pub(super) fn tell_facts(&mut self, facts: &Facts) {
@@ -83,6 +84,11 @@ impl Task {
             TaskState::Exited { exit_code, span } => {
                 self.exit_code = Some(*exit_code);
                 Some(span)
+            }
+            TaskState::Completed { exit, span } => {
+                self.reason = Some(Reason::COMPLETED);
+                self.tell_exit(*exit);
+                span.as_ref()
             }
             TaskState::Killed { reason, exit, span } => {
                 self.reason = Some(Reason::Killed(*reason));

@@ -1,0 +1,210 @@
+//! The pieces of work of a task that takes any: each is the subject of a run of its own, first come
+//! first served.
+//!
+//! A piece is a file whose name ends in its number. Callers give work while a supervisor may be
+//! about to end the task, and neither holds a lock on account of the other. What decides between
+//! them is who makes the next name first: a caller, then the task goes on with that piece; or the
+//! supervisor, with an empty file, then the task ends and the caller knows that it has to start it
+//! again. A name is never taken back, and never made in part: a piece is written aside and linked.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, renameat};
+use nix::sys::stat::fstatat;
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+
+use super::format::{create_new, is_regular, read_all};
+use super::TaskDir;
+use crate::task::{Facts, Generation};
+
+/// What every name of this kind begins with.
+pub(super) const WORK: &str = "work.";
+
+/// The work of one generation of a task.
+#[derive(Debug)]
+pub(crate) struct Work<'a> {
+    dir: &'a TaskDir,
+    generation: &'a Generation,
+}
+
+/// How a caller's piece got its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub number: u64,
+    /// The run before it ends without looking at it.
+    pub is_closed: bool,
+}
+
+/// That no more work is taken by the present run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed {
+    /// How many pieces nobody will do.
+    pub dropped: u64,
+}
+
+/// What stands under a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    None,
+    Piece,
+    Closed,
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn of(dir: &'a TaskDir, facts: &'a Facts) -> Self {
+        Self {
+            dir,
+            generation: &facts.generation,
+        }
+    }
+
+    /// The name of a piece within the task's folder.
+    pub(crate) fn name(&self, number: u64) -> String {
+        format!("{WORK}{}.{number}", self.generation)
+    }
+
+    /// Reads a piece.
+    pub(crate) fn read(&self, number: u64) -> io::Result<Vec<u8>> {
+        read_all(self.dir.as_fd(), &self.name(number))
+    }
+
+    /// Adds a piece behind all others. To be called under the task's short lock: pieces are in the
+    /// order in which callers had it.
+    pub(crate) fn give(&self, facts: &Facts, piece: &[u8]) -> io::Result<Given> {
+        let aside = format!("{WORK}new");
+        self.remove(&aside)?;
+        create_new(self.dir.as_fd(), &aside)?.write_all(piece)?;
+        let mut given = Given {
+            number: facts.work + 1,
+            is_closed: false,
+        };
+        loop {
+            match self.link(&aside, &self.name(given.number)) {
+                Ok(()) => break,
+                Err(Errno::EEXIST) => {
+                    let is_news = given.number > facts.work_closed;
+                    given.is_closed = is_news && self.look(given.number)? == Entry::Closed;
+                    given.number += 1;
+                }
+                Err(errno) => {
+                    let _ = self.remove(&aside);
+                    return Err(errno.into());
+                }
+            }
+        }
+        self.remove(&aside)?;
+        Ok(given)
+    }
+
+    /// The first piece that no run has been about.
+    pub(crate) fn next(&self, facts: &Facts) -> io::Result<Option<u64>> {
+        let mut number = facts.work + 1;
+        loop {
+            match self.look(number)? {
+                Entry::None => return Ok(None),
+                Entry::Piece => return Ok(Some(number)),
+                Entry::Closed => number += 1,
+            }
+        }
+    }
+
+    /// How many pieces no run has been about.
+    pub(crate) fn waiting(&self, facts: &Facts) -> io::Result<u64> {
+        let mut waiting = 0;
+        let mut number = facts.work + 1;
+        loop {
+            match self.look(number)? {
+                Entry::None => return Ok(waiting),
+                Entry::Piece => waiting += 1,
+                Entry::Closed => {}
+            }
+            number += 1;
+        }
+    }
+
+    /// Takes no more work, unless there is some: then its number.
+    pub(crate) fn close_unless_next(&self, facts: &Facts) -> io::Result<Option<u64>> {
+        let mut number = facts.work + 1;
+        loop {
+            match self.look(number)? {
+                Entry::Piece => return Ok(Some(number)),
+                Entry::Closed => number += 1,
+                Entry::None if self.close(number)? => return Ok(None),
+                // Somebody was faster.
+                Entry::None => {}
+            }
+        }
+    }
+
+    /// Takes no more work, and drops what there is.
+    pub(crate) fn close_and_drop(&self, facts: &Facts) -> io::Result<Closed> {
+        let mut dropped = 0;
+        let mut number = facts.work + 1;
+        loop {
+            match self.look(number)? {
+                Entry::Piece => {
+                    // The name stays: what is behind it keeps its number.
+                    let aside = format!("{WORK}dropped.new");
+                    self.remove(&aside)?;
+                    create_new(self.dir.as_fd(), &aside)?;
+                    renameat(self.dir, aside.as_str(), self.dir, self.name(number).as_str())?;
+                    dropped += 1;
+                }
+                Entry::None if self.close(number)? => return Ok(Closed { dropped }),
+                Entry::None => continue,
+                Entry::Closed => {}
+            }
+            number += 1;
+        }
+    }
+
+    /// The last number under which earlier runs have refused work.
+    pub(crate) fn closed_until(&self, facts: &Facts) -> io::Result<u64> {
+        let mut closed = facts.work_closed;
+        let mut number = facts.work + 1;
+        loop {
+            match self.look(number)? {
+                Entry::None => return Ok(closed),
+                Entry::Closed => closed = closed.max(number),
+                Entry::Piece => {}
+            }
+            number += 1;
+        }
+    }
+
+    /// Takes a piece away that nobody needs any more.
+    pub(crate) fn forget(&self, number: u64) {
+        let _ = self.remove(&self.name(number));
+    }
+
+    /// `false` when the name has been made by somebody else.
+    fn close(&self, number: u64) -> io::Result<bool> {
+        match create_new(self.dir.as_fd(), &self.name(number)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn look(&self, number: u64) -> io::Result<Entry> {
+        match fstatat(self.dir, self.name(number).as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) if stat.st_size > 0 && is_regular(&stat) => Ok(Entry::Piece),
+            Ok(_) => Ok(Entry::Closed),
+            Err(Errno::ENOENT) => Ok(Entry::None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn link(&self, from: &str, to: &str) -> Result<(), Errno> {
+        linkat(self.dir, from, self.dir, to, AtFlags::empty())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match unlinkat(self.dir, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
