@@ -42,7 +42,7 @@ pub use logs::{ArtifactMode, logs};
 pub use prune::prune;
 pub use recover::{Recovered, Recovery, recover};
 pub use remove::{RemoveReply, remove, remove_many};
-pub use replay::{Replayed, replay};
+pub use replay::replay;
 pub use restart::{restart, restart_many};
 pub use send::send;
 pub use start::{StartOptions, finish_start, start, start_many};
