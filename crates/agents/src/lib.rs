@@ -14,6 +14,7 @@
 
 mod category;
 mod event;
+mod evidence;
 mod line;
 mod object;
 mod parser;

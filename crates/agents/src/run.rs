@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::{AgentError, AgentEvent, Category, Usage};
+use crate::event::{AgentError, AgentEvent, Usage};
+use crate::evidence::Evidence;
 use crate::tool::Tool;
 
 /// Takes what a reader finds. The end is held: what follows a provider's last line may revoke it,
@@ -24,7 +25,7 @@ pub(crate) struct Run {
     ended_tools: BTreeSet<String>,
     unparsed_lines: u64,
     end: Option<End>,
-    evidence: Option<Evidence>,
+    evidence: Evidence,
 }
 
 /// How the provider says that the run ended.
@@ -35,13 +36,6 @@ pub(crate) struct End {
     pub(crate) is_final: bool,
     /// Whether it was concluded from lines that are no event.
     pub(crate) synthetic: bool,
-}
-
-/// A reason that was told in passing; true only if the run ends without a better one.
-pub(crate) struct Evidence {
-    pub(crate) error: AgentError,
-    /// Whether the provider's reader found it, not the search through plain lines.
-    is_strong: bool,
 }
 
 impl Run {
@@ -83,7 +77,7 @@ impl Run {
     }
 
     pub(crate) fn evidence(&self) -> Option<&AgentError> {
-        self.evidence.as_ref().map(|evidence| &evidence.error)
+        self.evidence.error()
     }
 
     /// A line of no known type.
@@ -132,7 +126,7 @@ impl Run {
         }
         self.text_is_open = delta;
         self.last_text.push_str(text);
-        self.evidence = None;
+        self.evidence = Evidence::None;
         self.events.push(AgentEvent::Text {
             text: text.to_owned(),
             delta,
@@ -154,7 +148,7 @@ impl Run {
             return;
         }
         self.text_is_open = false;
-        self.evidence = None;
+        self.evidence = Evidence::None;
         // Some models number their calls anew in every answer.
         self.ended_tools.remove(tool_id);
         self.open_tools.push(tool_id.to_owned());
@@ -283,30 +277,11 @@ impl Run {
 
     /// A reason that the provider told, in case the run ends without another.
     pub(crate) fn remember(&mut self, error: AgentError) {
-        let is_better = self.evidence.as_ref().is_none_or(|known| {
-            !known.is_strong
-                || error.category != Category::Unknown
-                || known.error.category == Category::Unknown
-        });
-        if is_better {
-            self.evidence = Some(Evidence {
-                error,
-                is_strong: true,
-            });
-        }
+        self.evidence.told(error);
     }
 
     /// A line that sounds like a reason.
     pub(crate) fn suspect(&mut self, text: &str) {
-        if self.evidence.as_ref().is_some_and(|known| known.is_strong) {
-            return;
-        }
-        let category = Category::of(text);
-        if category != Category::Unknown {
-            self.evidence = Some(Evidence {
-                error: AgentError::new(category, text),
-                is_strong: false,
-            });
-        }
+        self.evidence.overheard(text);
     }
 }

@@ -1,6 +1,7 @@
 //! The providers: one file each, and the one list of them.
 
 mod claude;
+mod claude_lines;
 mod codex;
 mod gemini;
 mod goose;
