@@ -34,6 +34,8 @@ pub enum ErrorKind {
     TaskWaitTimedOut,
     /// The command could not be executed.
     SpawnFailed,
+    /// The CLI of a coding agent is not on the PATH.
+    ProviderNotInstalled,
     /// The folder with the tasks cannot be used.
     StoreError,
     /// This host, or this build, cannot do what was asked.
@@ -54,13 +56,14 @@ impl ErrorKind {
     }
 
     /// Every kind.
-    pub const ALL: [ErrorKind; 9] = [
+    pub const ALL: [ErrorKind; 10] = [
         Self::CommandInputError,
         Self::TaskNotFound,
         Self::TaskAlreadyRunning,
         Self::TaskNotRunning,
         Self::TaskWaitTimedOut,
         Self::SpawnFailed,
+        Self::ProviderNotInstalled,
         Self::StoreError,
         Self::Unsupported,
         Self::InternalError,
@@ -176,6 +179,16 @@ pub enum Error {
         errno: Errno,
         /// More, where the errno alone would mislead.
         explanation: Option<String>,
+    },
+    /// A program that a task needs is not on the PATH.
+    #[error("{message}")]
+    ProviderNotInstalled {
+        /// Which, and where it was looked for.
+        message: String,
+        /// How to install it.
+        hint: String,
+        /// The folders that were searched.
+        searched: Vec<PathBuf>,
     },
     /// The folder with the tasks cannot be used.
     #[error("cannot {action} {}: {problem}", path.display())]

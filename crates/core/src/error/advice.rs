@@ -43,6 +43,7 @@ impl Error {
             Self::SpawnFailed { .. } => ErrorKind::SpawnFailed,
             Self::Store { .. } => ErrorKind::StoreError,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
+            Self::ProviderNotInstalled { .. } => ErrorKind::ProviderNotInstalled,
             Self::Internal { .. } => ErrorKind::InternalError,
         }
     }
@@ -62,7 +63,8 @@ impl Error {
         match self {
             Self::CommandInput { hint, .. }
             | Self::Store { hint, .. }
-            | Self::Unsupported { hint, .. } => hint.clone(),
+            | Self::Unsupported { hint, .. }
+            | Self::ProviderNotInstalled { hint, .. } => hint.clone(),
             Self::TaskNotFound { .. } => "Run list to discover known task ids.".to_owned(),
             Self::TaskAlreadyRunning { id, .. } => format!(
                 "Stop it first, choose another id, or start with \"if_running\": \"reuse\" or \"restart\"; status {id} shows it."
@@ -110,6 +112,9 @@ impl Error {
                 "errno": errno.map(|errno| errno as i32),
                 "errno_name": errno.map(|errno| format!("{errno:?}")),
             })),
+            Self::ProviderNotInstalled { searched, .. } => {
+                facts([("searched", json!(searched))])
+            }
             Self::NoneMatches | Self::Unsupported { .. } | Self::Internal { .. } => Map::new(),
         };
         all.insert("hint".to_owned(), self.hint().into());

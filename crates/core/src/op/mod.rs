@@ -50,4 +50,4 @@ pub use status::status;
 pub use stop::{TaskReply, stop, stop_many};
 pub use wait::wait;
 pub use wish::{pause, resume, signal};
-pub use work::{Assignment, assignment, give_work, waiting_work};
+pub use work::{Assignment, assignment, extension, give_work, piece_of_work, waiting_work};

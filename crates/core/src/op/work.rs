@@ -103,6 +103,31 @@ pub fn waiting_work(client: &Client, id: &TaskId) -> Result<u64> {
         .map_err(|error| home.error("look at the work of", &format!("{TASKS}/{id}"), error))
 }
 
+/// A piece of a task's work, by its number.
+///
+/// # Errors
+/// [`Error::TaskNotFound`]; [`Error::Store`] when there is no such piece.
+pub fn piece_of_work(client: &Client, id: &TaskId, number: u64) -> Result<Vec<u8>> {
+    let home = client.home_of(id)?;
+    let record = find(&home, id)?.record()?.clone();
+    let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
+    let work = Work::of(&dir, &record.facts);
+    work.read(number).map_err(|error| {
+        let name = format!("{TASKS}/{id}/{}", work.name(number));
+        home.error("read", &name, error)
+    })
+}
+
+/// What an embedding program keeps with a task; `None` for one of callers' own.
+///
+/// # Errors
+/// [`Error::TaskNotFound`]; [`Error::Store`] when its record cannot be read.
+pub fn extension(client: &Client, id: &TaskId) -> Result<Option<Extension>> {
+    let home = client.home_of(id)?;
+    let observed = find(&home, id)?;
+    Ok(observed.record()?.spec.extension.as_deref().cloned())
+}
+
 /// What the process of a task that takes work finds to do.
 #[derive(Clone, Debug)]
 pub struct Assignment {
@@ -133,17 +158,11 @@ pub fn assignment(client: &Client) -> Result<Assignment> {
     };
     let home = client.home_of(&id)?;
     let record = find(&home, &id)?.record()?.clone();
-    let dir = home.task_dir(&id)?.ok_or_else(|| not_found(&id))?;
-    let work = Work::of(&dir, &record.facts);
-    let piece = work.read(number).map_err(|error| {
-        let name = format!("{TASKS}/{id}/{}", work.name(number));
-        home.error("read", &name, error)
-    })?;
     Ok(Assignment {
         folder: home.path().join(TASKS).join(id.as_str()),
-        id,
         run: record.facts.run,
         extension: record.spec.extension.map(|own| *own).unwrap_or_default(),
-        piece,
+        piece: piece_of_work(client, &id, number)?,
+        id,
     })
 }

@@ -1,0 +1,144 @@
+//! The command of an agent's task: it works out what its run is about, and becomes the CLI.
+//!
+//! The supervisor executes this for each run, also for prompts that were said while another run was
+//! going: only now is the session known that they go on with.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use background_tasks_core::op::Assignment;
+use background_tasks_core::{Client, Error, Result, op};
+
+use crate::conversation::{conversation_name, session_of};
+use crate::invocation::{Invocation, Program, Stdin, Turn};
+use crate::kept::{Kept, Piece};
+use crate::mock;
+use crate::spec::McpSource;
+use crate::start::SUBCOMMAND;
+
+/// Carries out what this program was executed for, if that is a part of an agent's task; then the
+/// exit status.
+///
+/// A program that embeds this crate calls it first thing, before arguments of its own.
+pub fn take_over(arguments: &[OsString]) -> Option<u8> {
+    let first = arguments.first()?;
+    if first == mock::SUBCOMMAND {
+        return Some(mock::run_mock(&arguments[1..]));
+    }
+    if first == SUBCOMMAND {
+        // Only what could not be executed comes back.
+        let Err(error) = become_agent();
+        // Standard error is where the agent's own words would stand.
+        let _ = writeln!(io::stderr(), "background-tasks: {error}");
+        return Some(127);
+    }
+    None
+}
+
+fn become_agent() -> Result<std::convert::Infallible> {
+    let client = Client::from_environment()?;
+    let assignment = op::assignment(&client)?;
+    let kept = Kept::of(&assignment.extension)?;
+    let piece = Piece::decode(&assignment.piece)?;
+    let session = session(&client, &assignment, &kept)?;
+    let mcp_file = mcp_file(&assignment, &kept)?;
+    let workdir = std::env::current_dir().map_err(|error| failed("find the working directory", &error))?;
+    let name = conversation_name(&assignment.id);
+    let turn = Turn {
+        spec: &kept.spec,
+        prompt: &piece.prompt,
+        session: session.as_deref(),
+        conversation: &name,
+        mcp_file: mcp_file.as_deref(),
+        workdir: &workdir,
+        is_root: nix::unistd::geteuid().is_root(),
+    };
+    let invocation = kept.spec.provider.invocation(&turn);
+    let mut command = command(&invocation, &piece)?;
+    command.stdin(input(&assignment.folder, &invocation.stdin)?);
+    let error = command.exec();
+    let program = Path::new(command.get_program()).display();
+    Err(failed(&format!("execute {program}"), &error))
+}
+
+/// The session to go on with. The first run of a task has none of its own.
+fn session(client: &Client, assignment: &Assignment, kept: &Kept) -> Result<Option<String>> {
+    if assignment.run == 1 {
+        return Ok(kept.resume.clone());
+    }
+    let session = session_of(client, &assignment.id)?;
+    Ok(session.and_then(|session| session.session_id))
+}
+
+fn command(invocation: &Invocation, piece: &Piece) -> Result<Command> {
+    let program = match (&invocation.program, &piece.program) {
+        (Program::Itself, _) => {
+            std::env::current_exe().map_err(|error| failed("find this program", &error))?
+        }
+        (Program::Named(_), Some(found)) => found.clone(),
+        (Program::Named(name), None) => PathBuf::from(name),
+    };
+    let mut command = Command::new(program);
+    command
+        .args(&invocation.args)
+        .envs(invocation.env.iter().map(|(name, value)| (name, value)));
+    Ok(command)
+}
+
+/// A file with nothing but the text, which ends: a pipe would have to be filled by somebody.
+fn input(folder: &Path, stdin: &Stdin) -> Result<Stdio> {
+    let text = match stdin {
+        Stdin::Null => return Ok(Stdio::null()),
+        Stdin::Text(text) => text,
+    };
+    let path = folder.join("prompt.new");
+    let file = private_file(&path).and_then(|mut file| {
+        std::fs::remove_file(&path)?;
+        file.write_all(text.as_bytes())?;
+        file.rewind()?;
+        Ok(file)
+    });
+    file.map(Stdio::from)
+        .map_err(|error| failed("write down the prompt", &error))
+}
+
+/// Where the agent's MCP servers are described.
+fn mcp_file(assignment: &Assignment, kept: &Kept) -> Result<Option<PathBuf>> {
+    match (&kept.spec.mcp, &kept.mcp) {
+        (Some(McpSource::File(path)), _) => Ok(Some(path.clone())),
+        (Some(McpSource::OfTask), Some(servers)) => {
+            let path = assignment.folder.join("mcp.json");
+            let text = serde_json::to_vec(servers).map_err(|error| failed("write mcp.json", &error.into()))?;
+            private_file(&path)
+                .and_then(|mut file| file.write_all(&text))
+                .map_err(|error| failed("write mcp.json", &error))?;
+            Ok(Some(path))
+        }
+        (Some(McpSource::OfTask), None) | (None, _) => Ok(None),
+    }
+}
+
+/// A new file that only its owner reads, in the place of an earlier run's.
+fn private_file(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn failed(action: &str, error: &io::Error) -> Error {
+    Error::Internal {
+        message: format!("cannot {action}: {error}"),
+    }
+}
