@@ -13,9 +13,31 @@
 //! all of them the same names.
 
 mod event;
+mod install;
+mod invocation;
 mod line;
+mod list;
+mod login;
+mod mock;
 mod provider;
+mod request;
 mod run;
+mod spec;
+mod supports;
+mod surroundings;
+mod version;
 
 pub use event::{AgentError, AgentEvent, Category, Usage};
+pub use install::{Installed, Installer, NotInstalled};
+pub use invocation::{DonePattern, Invocation, Program, Says, Stdin, Stream, Turn};
+pub use list::{ProviderFacts, list};
+pub use login::Login;
+pub use mock::run_mock;
 pub use provider::Provider;
+pub use request::{
+    AgentRequest, Mcp, Mode, Prompt, PromptFile, Resolved, Role, Said, check_prompt, check_session,
+    name_of,
+};
+pub use spec::{AgentSpec, McpSource, Version};
+pub use supports::Supports;
+pub use surroundings::Surroundings;
