@@ -13,20 +13,55 @@
 //! all of them the same names.
 
 mod category;
+mod conversation;
 mod event;
 mod evidence;
+mod install;
+mod invocation;
+mod kept;
 mod line;
+mod list;
+mod login;
+mod mock;
 mod object;
 mod parser;
+mod preview;
 mod provider;
+mod request;
 mod run;
+mod spec;
+mod start;
+mod supports;
+mod surroundings;
 mod tail;
+mod text;
 mod tool;
 mod transcript;
+mod translate;
+mod turn;
 mod verdict;
+mod version;
 
+pub use conversation::{AgentStatus, SendPrompt, agent_status, describe, is_prompt, send_prompt};
 pub use event::{AgentError, AgentEvent, Category, Usage};
+pub use install::{Installed, Installer, NotInstalled};
+pub use invocation::{DonePattern, Invocation, Program, Says, Stdin, Stream, Turn};
+pub use list::{ProviderFacts, list};
+pub use login::Login;
+pub use mock::run_mock;
 pub use parser::Parser;
+pub use preview::{CommandAnswer, CommandAsked, preview};
 pub use provider::Provider;
+pub use request::{
+    AgentRequest, Mcp, Mode, Prompt, PromptFile, Resolved, Role, Said, check_prompt, check_session,
+    name_of,
+};
+pub use spec::{AgentSpec, McpSource, Version};
+pub use start::{AgentStart, DEFAULT_TIMEOUT_MS, DONE_GRACE_MS, decode_start, decode_starts};
+pub use supports::Supports;
+pub use surroundings::Surroundings;
+pub use text::{LogsText, TextAnswer, TextView, asks_for_text, logs_text};
 pub use transcript::{Include, MAX_LINE_BYTES, Transcript, TranscriptFrame};
+pub use translate::open_translator;
+pub use turn::take_over;
 pub use verdict::Outcome;

@@ -1,13 +1,12 @@
 //! `start` with `agent`: from the payload to a task whose command takes one prompt a run.
 
-use std::path::Path;
-
 use background_tasks_core::event::StreamName;
-use background_tasks_core::request::{MAX_PAYLOAD_BYTES, Request, Start, decode, invalid};
+use background_tasks_core::request::{Request, Start, decode, decode_batch, invalid};
 use background_tasks_core::task::{Done, Extension, LinePattern, TaskId};
-use background_tasks_core::{Client, Error, Result, op};
+use background_tasks_core::{Client, Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::conversation::session_of;
@@ -26,12 +25,11 @@ pub const DEFAULT_TIMEOUT_MS: u64 = 3_600_000;
 pub const DONE_GRACE_MS: u64 = 30_000;
 
 /// The payload of `start` for an agent, taken apart.
-#[derive(Debug)]
-pub struct Prepared {
+struct Prepared {
     /// What is left is the payload of an ordinary start.
-    pub payload: Value,
+    payload: Value,
     /// What is kept with its task.
-    pub extension: Extension,
+    extension: Extension,
 }
 
 /// What the `agent` field of a start holds.
@@ -46,16 +44,12 @@ impl Request for AgentStart {
     const COMMAND: &'static str = "start";
 }
 
-/// Whether the payload of a start is about an agent.
-pub fn is_about_agent(payload: &Value) -> bool {
-    payload.get("agent").is_some_and(|agent| !agent.is_null())
-}
 
 /// Checks the payload of a start that is about an agent, before anything is touched.
 ///
 /// # Errors
 /// [`Error::CommandInput`], [`Error::Unsupported`]; [`Error::ProviderNotInstalled`].
-pub fn prepare(client: &Client, payload: Map<String, Value>) -> Result<Prepared> {
+fn prepare(client: &Client, payload: Map<String, Value>) -> Result<Prepared> {
     let mut asked = Asked::read(client, payload)?;
     let provider = asked.resolved.spec.provider;
     let program = provider.find(&asked.surroundings).map_err(|absent| {
@@ -264,28 +258,60 @@ fn done(provider: Provider) -> Done {
 /// # Errors
 /// As [`prepare`] and [`decode`].
 pub fn decode_start(client: &Client, text: &[u8]) -> Result<Start> {
-    // Most are not, and need no second look.
-    let may_be = memchr::memmem::find(text, b"\"agent\"").is_some();
-    let value = may_be.then(|| serde_json::from_slice::<Value>(text).ok());
-    match value.flatten() {
-        Some(Value::Object(payload)) if payload.get("agent").is_some_and(|it| !it.is_null()) => {
+    match agent_payload(text) {
+        None => decode(text),
+        Some(payload) => {
             let prepared = prepare(client, payload)?;
-            let text = prepared.payload.to_string();
-            if text.len() > MAX_PAYLOAD_BYTES {
-                return Err(Error::input(
-                    "the payload is larger than 16 MiB",
-                    "Put long texts into files.",
-                ));
-            }
-            let mut start: Start = decode(text.as_bytes())?;
+            let mut start: Start = decode(prepared.payload.to_string().as_bytes())?;
             start.extension = Some(Box::new(prepared.extension));
             Ok(start)
         }
-        _ => decode(text),
     }
 }
 
-/// A path as a person would write it.
-pub(crate) fn as_text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+/// The same for an array of starts.
+///
+/// # Errors
+/// As [`decode_start`], with `details.index` of the item.
+pub fn decode_starts(client: &Client, text: &[u8]) -> Result<Vec<Start>> {
+    let items: Vec<&RawValue> = match may_be_about_agent(text) {
+        true => serde_json::from_slice(text).unwrap_or_default(),
+        false => Vec::new(),
+    };
+    let mut extensions = Vec::new();
+    let mut payloads = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let text = item.get();
+        match agent_payload(text.as_bytes()) {
+            None => payloads.push(text.to_owned()),
+            Some(payload) => {
+                let prepared =
+                    prepare(client, payload).map_err(|error| error.with("index", index))?;
+                extensions.push((index, prepared.extension));
+                payloads.push(prepared.payload.to_string());
+            }
+        }
+    }
+    if extensions.is_empty() {
+        return decode_batch(text);
+    }
+    let text = format!("[{}]", payloads.join(","));
+    let mut starts: Vec<Start> = decode_batch(text.as_bytes())?;
+    for (index, extension) in extensions {
+        starts[index].extension = Some(Box::new(extension));
+    }
+    Ok(starts)
+}
+
+/// Most starts are not, and need no second look.
+fn may_be_about_agent(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"\"agent\"").is_some()
+}
+
+/// The payload of a start that is about an agent.
+fn agent_payload(text: &[u8]) -> Option<Map<String, Value>> {
+    let is_null = |payload: &Map<String, Value>| payload.get("agent").is_none_or(Value::is_null);
+    may_be_about_agent(text)
+        .then(|| serde_json::from_slice(text).ok())?
+        .filter(|payload| !is_null(payload))
 }

@@ -22,7 +22,6 @@ pub(crate) struct Conversation {
     /// Whether each event shows the line that it was made of.
     gives_raw: bool,
     run: u32,
-    work: u64,
     parser: Option<Parser>,
     /// Of the runs that have ended.
     sum: Sum,
@@ -47,17 +46,8 @@ impl Conversation {
             kept,
             gives_raw,
             run: 0,
-            work: 0,
             parser: None,
             sum: Sum::default(),
-        }
-    }
-
-    /// The run that was last begun, and the piece of work that it is about.
-    pub(crate) fn run(&self) -> Run {
-        Run {
-            number: self.run,
-            work: self.work,
         }
     }
 
@@ -140,7 +130,6 @@ impl Sum {
 impl Translate for Conversation {
     fn begin(&mut self, run: Run) {
         self.run = run.number;
-        self.work = run.work;
         self.parser = Some(Parser::new(self.kept.spec.provider));
     }
 

@@ -28,7 +28,8 @@ use crate::start::SUBCOMMAND;
 pub fn take_over(arguments: &[OsString]) -> Option<u8> {
     let first = arguments.first()?;
     if first == mock::SUBCOMMAND {
-        return Some(mock::run_mock(&arguments[1..]));
+        let code = mock::run_mock(arguments[1..].iter().cloned());
+        return Some(u8::try_from(code).unwrap_or(1));
     }
     if first == SUBCOMMAND {
         // Only what could not be executed comes back.

@@ -113,7 +113,7 @@ impl Error {
                 "errno_name": errno.map(|errno| format!("{errno:?}")),
             })),
             Self::ProviderNotInstalled { searched, .. } => {
-                facts([("searched", json!(searched))])
+                object(json!({ "searched": searched }))
             }
             Self::NoneMatches | Self::Unsupported { .. } | Self::Internal { .. } => Map::new(),
         };

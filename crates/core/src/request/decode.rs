@@ -89,7 +89,10 @@ pub fn invalid(field: &str, problem: impl fmt::Display, hint: impl Into<String>)
 }
 
 /// The kernel ends every text at its first NUL: what stands behind would be lost silently.
-pub(super) fn refuse_nul(field: &str, text: &str) -> Result<()> {
+///
+/// # Errors
+/// [`Error::CommandInput`] that names the field.
+pub fn refuse_nul(field: &str, text: &str) -> Result<()> {
     if text.contains('\0') {
         return Err(invalid(
             field,

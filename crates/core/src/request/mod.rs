@@ -29,8 +29,7 @@ pub use answer::{
     TaskAnswer, WaitAnswer, WaitManyAnswer, WaitOutcome,
 };
 pub(crate) use cursors::cursor_of;
-use decode::refuse_nul;
-pub use decode::{MAX_PAYLOAD_BYTES, decode, decode_batch, invalid, nearest};
+pub use decode::{MAX_PAYLOAD_BYTES, decode, decode_batch, invalid, nearest, refuse_nul};
 pub use events::{Events, Include};
 pub use extras::{OwnerAsked, PtyAsked};
 pub use log_answer::{
@@ -45,8 +44,7 @@ pub use remove::{Prune, PruneAnswer, PruneFailure, Remove, RemoveAnswer};
 pub use restart::{Recover, Restart};
 pub use select::{List, Selection, Status, Stop};
 pub use send::{Send, SendAnswer};
-pub use shape::OneOrMany;
-pub(crate) use shape::{object_or_null, objects_or_null};
+pub use shape::{OneOrMany, object_or_null, objects_or_null};
 pub use start::{IfRunning, Start};
 pub use wait::{Until, Wait, WaitMode};
 pub use wish::{Pause, Resume, Signal};

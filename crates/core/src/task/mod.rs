@@ -29,4 +29,4 @@ pub use view::{OwnerPid, Resources, Task};
 pub(crate) use http_url::HttpUrl;
 
 /// Of texts that become arguments, variables or paths: the kernel ends each at its first NUL.
-pub(crate) const WITHOUT_NUL: &str = "^[^\\x00]*$";
+pub const WITHOUT_NUL: &str = "^[^\\x00]*$";

@@ -1,0 +1,191 @@
+//! What the program offers for coding agents, beside the commands that they share with other tasks.
+
+use std::io::{self, BufWriter, Read, Write};
+
+use background_tasks_agents::{
+    self as agents, Installed, Installer, Provider, ProviderFacts, Surroundings, Transcript,
+    TranscriptFrame,
+};
+use background_tasks_core::op::{self, DoctorAnswer};
+use background_tasks_core::request::{Request, WaitAnswer};
+use background_tasks_core::task::{Task, TaskId};
+use background_tasks_core::{Client, Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What `agent list` answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct AgentList {
+    /// Every provider.
+    providers: Vec<ProviderFacts>,
+}
+
+pub(crate) fn list() -> AgentList {
+    AgentList {
+        providers: agents::list(&Surroundings::of_this_process()),
+    }
+}
+
+/// What `doctor` answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Doctor {
+    #[serde(flatten)]
+    host: DoctorAnswer,
+    /// Which coding agents could be run.
+    agents: Vec<ProviderFacts>,
+}
+
+pub(crate) fn doctor(client: &Client) -> Doctor {
+    Doctor {
+        host: op::doctor(client),
+        agents: list().providers,
+    }
+}
+
+/// Read what a coding agent's CLI has printed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentParse {
+    /// Whose lines stand on standard input.
+    provider: Provider,
+    /// What else is told.
+    #[serde(default)]
+    include: Vec<ParseInclude>,
+}
+
+/// What else is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ParseInclude {
+    /// What the agent thinks.
+    Thinking,
+    /// The line that an event was made of, as `raw` in its data.
+    Raw,
+}
+
+impl Request for AgentParse {
+    const COMMAND: &'static str = "agent parse";
+}
+
+/// Prints what the lines on standard input say, a frame each.
+pub(crate) fn parse(request: &AgentParse) -> io::Result<()> {
+    let includes = |what| request.include.contains(&what);
+    let include = agents::Include {
+        thinking: includes(ParseInclude::Thinking),
+        raw: includes(ParseInclude::Raw),
+    };
+    let mut transcript = Transcript::new(request.provider, include);
+    let mut output = BufWriter::with_capacity(32 << 10, io::stdout().lock());
+    let mut problem = None;
+    let mut print = |frame: TranscriptFrame| {
+        let printed = serde_json::to_writer(&mut output, &frame)
+            .map_err(io::Error::from)
+            .and_then(|()| output.write_all(b"\n"));
+        if let Err(error) = printed {
+            problem.get_or_insert(error);
+        }
+    };
+    let mut input = io::stdin().lock();
+    let mut block = vec![0; 64 << 10];
+    loop {
+        match input.read(&mut block) {
+            Ok(0) => break,
+            Ok(length) => transcript.feed(&block[..length], &mut print),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    transcript.finish(&mut print);
+    problem.map_or(Ok(()), Err)?;
+    output.flush()
+}
+
+/// Install the CLI of a coding agent.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentInstall {
+    /// Whose.
+    provider: Provider,
+    /// Only show what would be run.
+    #[serde(default, alias = "dryRun")]
+    dry_run: bool,
+}
+
+impl Request for AgentInstall {
+    const COMMAND: &'static str = "agent install";
+}
+
+/// What `agent install` answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct InstallAnswer {
+    /// Whose.
+    provider: Provider,
+    /// What its makers say installs it, as it would be typed.
+    command: String,
+    /// What became of it; `null` when it was only shown.
+    installed: Option<Installed>,
+}
+
+impl InstallAnswer {
+    /// The exit status that stands for it.
+    pub(crate) fn code(&self) -> u8 {
+        let has_failed = |it: &Installed| it.exit_code != Some(0) || it.path.is_none();
+        u8::from(self.installed.as_ref().is_some_and(has_failed))
+    }
+}
+
+pub(crate) fn install(request: &AgentInstall) -> Result<InstallAnswer> {
+    let surroundings = Surroundings::of_this_process();
+    let provider = request.provider;
+    let installer: Installer = provider.installer(&surroundings)?;
+    let command = installer.command_line();
+    let installed = match request.dry_run {
+        true => None,
+        false => Some(installer.run(provider, &surroundings).map_err(|error| Error::Internal {
+            message: format!("cannot run `{command}`: {error}"),
+        })?),
+    };
+    Ok(InstallAnswer {
+        provider,
+        command,
+        installed,
+    })
+}
+
+/// An answer about one task, with how its conversation stands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct WithAgent<T> {
+    #[serde(flatten)]
+    answer: T,
+    /// How the conversation stands; only of an agent's task.
+    agent: Option<Value>,
+}
+
+impl<T> WithAgent<T> {
+    /// Adds how the conversation of the task stands; what cannot be read of it is left out.
+    pub(crate) fn new(client: &Client, mut answer: T, task: fn(&mut T) -> &mut Task) -> Self {
+        let _ = agents::describe(client, task(&mut answer));
+        let agent = task(&mut answer).agent.clone();
+        Self { answer, agent }
+    }
+}
+
+/// What `send` answers for a prompt.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Sent {
+    /// The task.
+    pub task_id: TaskId,
+    /// Where it stands.
+    pub status: background_tasks_core::task::TaskStatus,
+    /// The task.
+    pub task: Task,
+}
+
+/// The one task of an answer, if it is about one.
+pub(crate) fn task_of(answer: &mut WaitAnswer) -> Option<&mut Task> {
+    match answer {
+        WaitAnswer::One { answer, .. } => Some(&mut answer.task),
+        WaitAnswer::Many(_) => None,
+    }
+}
