@@ -1,6 +1,8 @@
 //! Coding agents as background tasks: what each CLI is told, and one reading of what they all print.
 //!
-//! Nothing here starts a process or knows a task folder; the program puts the pieces together.
+//! A conversation is a task whose runs are about one prompt each (see
+//! [`background_tasks_core::op::give_work`]). What a CLI is told and how it is read is pure; few
+//! modules know of tasks.
 //!
 //! ```text
 //! bytes -> transcript -> parser -> line -> provider::Read -> run -> verdict -> AgentEvent
@@ -11,6 +13,17 @@
 //! line by line), [`Transcript`] (a recorded log in any cuts), [`Provider`] and one file per CLI
 //! below it. `category` says what kind of trouble an error text tells of, `tool` gives the tools of
 //! all of them the same names.
+//!
+//! ```text
+//! request -> spec -> start -> (a task) -> turn -> provider::Cli -> invocation -> exec
+//! send    -> conversation -> (its next piece of work) -> turn ...
+//! ```
+//!
+//! On the way in: [`AgentRequest`] (what can be asked), [`AgentSpec`] (what is kept of it), `start`
+//! (the task that it becomes), `turn` (the command of each run), [`Turn`] and [`Invocation`] (what is
+//! executed for one prompt). `translate` tells what a task has printed as events, `conversation` how
+//! it stands, `text` how it reads. `list` finds out which CLIs there are, `mock` is one that is built
+//! in.
 
 mod category;
 mod conversation;

@@ -8,7 +8,7 @@ use background_tasks_agents::{
 };
 use background_tasks_core::op::{self, DoctorAnswer};
 use background_tasks_core::request::{Request, WaitAnswer};
-use background_tasks_core::task::{Task, TaskId};
+use background_tasks_core::task::Task;
 use background_tasks_core::{Client, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -165,21 +165,22 @@ pub(crate) struct WithAgent<T> {
 impl<T> WithAgent<T> {
     /// Adds how the conversation of the task stands; what cannot be read of it is left out.
     pub(crate) fn new(client: &Client, mut answer: T, task: fn(&mut T) -> &mut Task) -> Self {
-        let _ = agents::describe(client, task(&mut answer));
-        let agent = task(&mut answer).agent.clone();
+        let task = task(&mut answer);
+        let _ = agents::describe(client, task);
+        let agent = task.agent.clone();
         Self { answer, agent }
     }
 }
 
-/// What `send` answers for a prompt.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Sent {
-    /// The task.
-    pub task_id: TaskId,
-    /// Where it stands.
-    pub status: background_tasks_core::task::TaskStatus,
-    /// The task.
-    pub task: Task,
+impl WithAgent<WaitAnswer> {
+    /// The same for a wait, which may be about several tasks.
+    pub(crate) fn of(client: &Client, mut answer: WaitAnswer) -> Self {
+        let agent = task_of(&mut answer).and_then(|task| {
+            let _ = agents::describe(client, task);
+            task.agent.clone()
+        });
+        Self { answer, agent }
+    }
 }
 
 /// The one task of an answer, if it is about one.

@@ -19,6 +19,10 @@ pub(crate) enum Command {
     Prune,
     Logs,
     Events,
+    AgentList,
+    AgentCommand,
+    AgentParse,
+    AgentInstall,
     Doctor,
     Capabilities,
     SchemaList,
@@ -110,7 +114,7 @@ use Flag as F;
 
 impl Command {
     /// In the order of a first acquaintance.
-    pub(crate) const ALL: [Command; 22] = [
+    pub(crate) const ALL: [Command; 26] = [
         Self::Start,
         Self::Status,
         Self::List,
@@ -126,6 +130,10 @@ impl Command {
         Self::Prune,
         Self::Logs,
         Self::Events,
+        Self::AgentList,
+        Self::AgentCommand,
+        Self::AgentParse,
+        Self::AgentInstall,
         Self::Doctor,
         Self::Capabilities,
         Self::SchemaList,
@@ -153,6 +161,10 @@ impl Command {
             Self::Prune => "prune",
             Self::Logs => "logs",
             Self::Events => "events",
+            Self::AgentList => "agent list",
+            Self::AgentCommand => "agent command",
+            Self::AgentParse => "agent parse",
+            Self::AgentInstall => "agent install",
             Self::Doctor => "doctor",
             Self::Capabilities => "capabilities",
             Self::SchemaList => "schema list",
@@ -172,7 +184,7 @@ impl Command {
             Self::Wait => "Wait until tasks have ended, are ready, or have written a line",
             Self::Stop => "End a task, every process of it, and answer when it is so",
             Self::Restart => "Run a task's command again under the same id",
-            Self::Send => "Write to a task's standard input, or type into its terminal",
+            Self::Send => "Write to a task's standard input or terminal, or prompt its agent",
             Self::Signal => "Send a signal to a running task",
             Self::Pause => "Have every process of a task stand still",
             Self::Resume => "Have a paused task go on",
@@ -181,6 +193,10 @@ impl Command {
             Self::Prune => "Delete tasks that have ended by age, number or size",
             Self::Logs => "Show what a task wrote: its end, both ends, what is new, what matches",
             Self::Events => "Show what happened to tasks, their log lines among it",
+            Self::AgentList => "Show which coding agents there are, and what each can do",
+            Self::AgentCommand => "Show what start would execute for a coding agent",
+            Self::AgentParse => "Read a coding agent's own output on standard input as events",
+            Self::AgentInstall => "Install the CLI of a coding agent, as its makers say",
             Self::Doctor => "Check what this host and the home folder can do",
             Self::Capabilities => "Tell what this build offers, for programs",
             Self::SchemaList => "Name the commands that have schemas",
@@ -223,7 +239,10 @@ impl Command {
             | Self::Logs
             | Self::Events => PayloadKind::Named("id"),
             Self::SchemaShow | Self::ExamplesShow => PayloadKind::Named("name"),
+            Self::AgentCommand => PayloadKind::Object,
+            Self::AgentParse | Self::AgentInstall => PayloadKind::Named("provider"),
             Self::Recover
+            | Self::AgentList
             | Self::Doctor
             | Self::Capabilities
             | Self::SchemaList

@@ -7,6 +7,7 @@
 // Not in the unit tests, whose harness brings a main of its own.
 #![cfg_attr(not(test), no_main)]
 
+mod agent;
 mod args;
 mod command;
 mod discover;
@@ -29,5 +30,8 @@ background_tasks_core::entry!(begin);
 #[cfg_attr(test, allow(dead_code, reason = "the tests call what it calls"))]
 fn begin(arguments: Vec<OsString>) -> u8 {
     print::tell_of_panics();
+    if let Some(code) = background_tasks_agents::take_over(&arguments) {
+        return code;
+    }
     run::run(arguments)
 }

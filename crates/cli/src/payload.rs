@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use background_tasks_core::request::{self, MAX_PAYLOAD_BYTES, Request};
-use background_tasks_core::{Error, Result};
+use background_tasks_agents as agents;
+use background_tasks_core::request::{self, MAX_PAYLOAD_BYTES, Request, Start};
+use background_tasks_core::{Client, Error, Result};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
@@ -60,6 +61,25 @@ impl Payload {
         } else {
             request::decode(&self.text).map(OneOrBatch::One)
         }
+    }
+
+    /// Decodes a start or an array of them, some of which may be about agents.
+    pub(crate) fn starts(&self, client: &Client) -> Result<OneOrBatch<Start>> {
+        if self.is_array() {
+            agents::decode_starts(client, &self.text).map(OneOrBatch::Batch)
+        } else {
+            agents::decode_start(client, &self.text).map(OneOrBatch::One)
+        }
+    }
+
+    /// Whether it says something to an agent.
+    pub(crate) fn is_prompt(&self) -> bool {
+        agents::is_prompt(&self.text)
+    }
+
+    /// Whether it asks for a conversation as text.
+    pub(crate) fn asks_for_text(&self) -> bool {
+        agents::asks_for_text(&self.text)
     }
 
     fn is_array(&self) -> bool {

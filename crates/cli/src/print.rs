@@ -64,6 +64,11 @@ fn write_page(target: &mut impl Write, page: &ListPage) -> io::Result<()> {
     target.flush()
 }
 
+/// The exit status of something that has printed by itself.
+pub(crate) fn streamed(command: &str, printed: io::Result<()>) -> u8 {
+    printed.map_or_else(|error| unprintable(command, &error), |()| 0)
+}
+
 /// Prints an error.
 pub(crate) fn failure(command: &str, error: &Error) -> u8 {
     let stderr = io::stderr();

@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
+use background_tasks_agents::{SendPrompt, logs_text, open_translator, preview, send_prompt};
 use background_tasks_core::op::{self, Follow, RemoveReply, StartOptions, TaskReply};
-use background_tasks_core::request::{self, BatchAnswer, WaitAnswer};
+use background_tasks_core::request::{self, BatchAnswer, TaskAnswer, WaitAnswer};
 use background_tasks_core::task::Task;
 use background_tasks_core::{Client, Result, allow_many_descriptors};
 use serde::Serialize;
 
+use crate::agent::{self, WithAgent};
 use crate::args::{Flags, Invocation, parse};
 use crate::command::Command;
 use crate::discover;
@@ -68,11 +70,17 @@ impl Call {
                 if let WaitAnswer::One { answer, .. } = &mut answer {
                     **answer = op::status(&client()?, &status)?;
                 }
-                Ok(self.waited(&answer))
+                self.waited(answer)
             }
             Command::Status => {
-                let answer = op::status(&client()?, &payload.one()?)?;
-                Ok(self.answer(&answer, self.exit_status(&[&answer.task])))
+                let client = client()?;
+                let answer = op::status(&client, &payload.one()?)?;
+                let code = self.exit_status(&[&answer.task]);
+                if answer.task.agent.is_none() {
+                    return Ok(self.answer(&answer, code));
+                }
+                let answer = WithAgent::new(&client, answer, |answer| &mut answer.task);
+                Ok(self.answer(&answer, code))
             }
             Command::List if std::io::stdout().is_terminal() => {
                 Ok(self.answer(&op::list(&client()?, &payload.one()?)?, 0))
@@ -81,6 +89,14 @@ impl Call {
             Command::Wait => self.wait(&payload.one()?),
             Command::Stop => self.stop(&payload),
             Command::Restart => self.restart(&payload),
+            Command::Send if payload.is_prompt() => {
+                let client = client()?;
+                let request: SendPrompt = payload.one()?;
+                let task = send_prompt(&client, &request, self.flags.deadline())?;
+                let answer = TaskAnswer::of(task);
+                let answer = WithAgent::new(&client, answer, |answer| &mut answer.task);
+                Ok(self.answer(&answer, 0))
+            }
             Command::Send => {
                 let answer = op::send(&client()?, &payload.one()?, self.flags.deadline())?;
                 Ok(self.answer(&answer, 0))
@@ -108,9 +124,25 @@ impl Call {
             }
             Command::Remove => self.remove(&payload),
             Command::Prune => self.prune(&payload.one()?),
+            Command::Logs if payload.asks_for_text() => {
+                Ok(self.answer(&logs_text(&client()?, &payload.one()?)?, 0))
+            }
             Command::Logs => self.logs(&payload.one()?),
             Command::Events => self.events(&payload.one()?),
-            Command::Doctor => Ok(self.answer(&op::doctor(&client()?), 0)),
+            Command::AgentList => Ok(self.answer(&agent::list(), 0)),
+            Command::AgentCommand => {
+                let answer = preview(&client()?, payload.one()?)?;
+                Ok(self.answer(&answer, 0))
+            }
+            Command::AgentParse => {
+                let parsed = agent::parse(&payload.one()?);
+                Ok(print::streamed(self.command.name(), parsed))
+            }
+            Command::AgentInstall => {
+                let answer = agent::install(&payload.one()?)?;
+                Ok(self.answer(&answer, answer.code()))
+            }
+            Command::Doctor => Ok(self.answer(&agent::doctor(&client()?), 0)),
             Command::Capabilities => Ok(self.answer(&discover::capabilities(), 0)),
             Command::SchemaList => Ok(self.answer(&discover::schema_list(), 0)),
             Command::SchemaShow => Ok(self.answer(&discover::schema_show(&payload.one()?)?, 0)),
@@ -159,7 +191,7 @@ impl Call {
             wait: self.flags.wait,
         };
         let (client, flags) = (client()?, self.flags);
-        match payload.one_or_batch()? {
+        match payload.starts(&client)? {
             OneOrBatch::One(request) => {
                 let answer = op::start(&client, request, options, flags.deadline())?;
                 Ok(self.answer(&answer, self.exit_status(&[&answer.task])))
@@ -188,16 +220,20 @@ impl Call {
 
     fn wait(self, request: &request::Wait) -> Result<u8> {
         allow_many_descriptors();
-        let answer = op::wait(&client()?, request, self.flags.deadline())?;
-        Ok(self.waited(&answer))
+        self.waited(op::wait(&client()?, request, self.flags.deadline())?)
     }
 
-    fn waited(self, answer: &WaitAnswer) -> u8 {
-        let tasks: Vec<&Task> = match answer {
+    fn waited(self, mut answer: WaitAnswer) -> Result<u8> {
+        let tasks: Vec<&Task> = match &answer {
             WaitAnswer::One { answer, .. } => vec![&answer.task],
             WaitAnswer::Many(many) => many.tasks.iter().collect(),
         };
-        self.answer(answer, self.exit_status(&tasks))
+        let code = self.exit_status(&tasks);
+        if agent::task_of(&mut answer).is_none_or(|task| task.agent.is_none()) {
+            return Ok(self.answer(&answer, code));
+        }
+        let answer = WithAgent::of(&client()?, answer);
+        Ok(self.answer(&answer, code))
     }
 
     fn stop(self, payload: &Payload) -> Result<u8> {
@@ -295,5 +331,5 @@ impl Call {
 }
 
 fn client() -> Result<Client> {
-    Client::from_environment()
+    Ok(Client::from_environment()?.translating(open_translator))
 }

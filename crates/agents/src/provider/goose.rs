@@ -5,17 +5,18 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
+use super::goose_names::{is_own_id, whose};
 use super::{Cli, Read};
 use crate::event::{AgentError, Usage};
-use crate::line::Line;
-use crate::object::Object;
-use crate::run::Run;
-use crate::tool::{Names, Tool, output_text};
 use crate::install::Installer;
 use crate::invocation::{Argv, DonePattern, Invocation, Program, Stdin, Turn, line_of_type};
+use crate::line::Line;
 use crate::login::{LoginFile, LoginTraces};
+use crate::object::Object;
 use crate::request::Mode;
+use crate::run::Run;
 use crate::supports::{Missing, Supports};
+use crate::tool::{Names, Tool, output_text};
 
 /// The CLI.
 pub(crate) struct Goose;
@@ -132,42 +133,6 @@ impl Cli for Goose {
     fn resumes_by_name(&self) -> bool {
         true
     }
-}
-
-/// The provider and the name of a model. One that tells neither by its form is left to goose's own
-/// configuration.
-fn whose(model: &str) -> (Option<&str>, Option<&str>) {
-    if let Some((provider, name)) = model.split_once('/')
-        && PROVIDERS.contains(&provider)
-    {
-        return (Some(provider), Some(name));
-    }
-    let provider = match model {
-        _ if model.contains('/') => None,
-        _ if model.contains("claude") => Some("anthropic"),
-        _ if model.starts_with("gpt-") => Some("openai"),
-        _ if model.starts_with("gemini-") => Some("google"),
-        _ => None,
-    };
-    (provider, Some(model))
-}
-
-/// What may stand before a model's name; others use `/` within names.
-const PROVIDERS: [&str; 6] = [
-    "anthropic",
-    "openai",
-    "google",
-    "openrouter",
-    "ollama",
-    "databricks",
-];
-
-/// Its own ids are a date and a number: `20260523_1`.
-fn is_own_id(session: &str) -> bool {
-    session.split_once('_').is_some_and(|(date, number)| {
-        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
-        date.len() == 8 && is_number(date) && is_number(number)
-    })
 }
 
 const TOOLS: Names = &[

@@ -5,6 +5,7 @@ mod claude_lines;
 mod codex;
 mod gemini;
 mod goose;
+mod goose_names;
 mod mock;
 mod opencode;
 mod pi;
@@ -16,11 +17,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Category;
-use crate::line::Line;
-use crate::object::Object;
 use crate::install::Installer;
 use crate::invocation::{DonePattern, Invocation, Program, Turn};
+use crate::line::Line;
 use crate::login::LoginTraces;
+use crate::object::Object;
 use crate::run::Run;
 use crate::supports::{Missing, Supports};
 

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::{Cli, Read};
 use crate::event::{AgentError, Category, Usage};
-use crate::line::Line;
-use crate::object::Object;
-use crate::run::Run;
-use crate::tool::{Names, Tool, output_text};
 use crate::install::Installer;
 use crate::invocation::{Argv, DonePattern, Invocation, Program, Turn, line_of_type};
+use crate::line::Line;
 use crate::login::{LoginFile, LoginTraces};
+use crate::object::Object;
 use crate::request::Mode;
+use crate::run::Run;
 use crate::supports::{Missing, Supports};
+use crate::tool::{Names, Tool, output_text};
 
 /// The CLI.
 pub(crate) struct Pi;

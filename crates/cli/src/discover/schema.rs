@@ -4,20 +4,25 @@ mod documents;
 mod ranges;
 
 use background_tasks_core::Result;
-use background_tasks_core::op::{DoctorAnswer, Recovered, RemoveReply, TaskReply};
+use background_tasks_core::op::{Recovered, RemoveReply, TaskReply};
 use background_tasks_core::request::{
     self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, PruneAnswer, Request, SendAnswer,
     StartAnswer, TaskAnswer, WaitAnswer, invalid,
 };
+use background_tasks_agents::{
+    AgentStart, CommandAnswer, CommandAsked, SendPrompt, TextAnswer, TranscriptFrame,
+};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use self::documents::Document;
 use self::ranges::TypeRanges;
 use super::Skill;
 use super::capabilities::Capabilities;
 use super::examples::{ExamplesAnswer, ExamplesList, ExamplesShow};
+use crate::agent::{AgentInstall, AgentList, AgentParse, Doctor, InstallAnswer, WithAgent};
 use crate::command::Command;
 
 /// Name a schema.
@@ -141,20 +146,23 @@ fn schema_id(name: &str, part: Part) -> String {
 
 fn input_schema(command: Command) -> Schema {
     match command {
-        Command::Start => decoded::<request::Start>(),
+        Command::Start => with_field::<request::Start, AgentStart>(&["agent"]),
         Command::Status => decoded::<request::Status>(),
         Command::List => decoded::<request::List>(),
         Command::Wait => decoded::<request::Wait>(),
         Command::Stop => decoded::<request::Stop>(),
         Command::Restart => decoded::<request::Restart>(),
-        Command::Send => decoded::<request::Send>(),
+        Command::Send => with_field::<request::Send, SendPrompt>(&["prompt"]),
         Command::Signal => decoded::<request::Signal>(),
         Command::Recover => decoded::<request::Recover>(),
         Command::Pause => decoded::<request::Pause>(),
         Command::Resume => decoded::<request::Resume>(),
         Command::Remove => decoded::<request::Remove>(),
         Command::Prune => decoded::<request::Prune>(),
-        Command::Logs => decoded::<request::Logs>(),
+        Command::Logs => with_text_view(decoded::<request::Logs>()),
+        Command::AgentCommand => decoded::<CommandAsked>(),
+        Command::AgentParse => decoded::<AgentParse>(),
+        Command::AgentInstall => decoded::<AgentInstall>(),
         Command::Events => decoded::<request::Events>(),
         Command::SchemaShow => decoded::<SchemaShow>(),
         Command::ExamplesShow => decoded::<ExamplesShow>(),
@@ -165,23 +173,28 @@ fn input_schema(command: Command) -> Schema {
 fn output_schema(command: Command) -> Schema {
     match command {
         Command::Start => encoded::<OneOrBatch<StartAnswer>>(),
-        Command::Status | Command::Signal => encoded::<TaskAnswer>(),
+        Command::Status => encoded::<WithAgent<TaskAnswer>>(),
+        Command::Signal => encoded::<TaskAnswer>(),
         Command::List => encoded::<ListAnswer>(),
-        Command::Wait => encoded::<WaitAnswer>(),
+        Command::Wait => encoded::<WithAgent<WaitAnswer>>(),
         Command::Stop | Command::Pause | Command::Resume => encoded::<TaskReply>(),
         Command::Recover => encoded::<BatchAnswer<Recovered>>(),
         Command::Restart => encoded::<OneOrBatch<TaskAnswer>>(),
-        Command::Send => encoded::<SendAnswer>(),
+        Command::Send => encoded::<Either<SendAnswer, WithAgent<TaskAnswer>>>(),
         Command::Remove => encoded::<RemoveReply>(),
         Command::Prune => encoded::<PruneAnswer>(),
-        Command::Logs => encoded::<LogsReply>(),
+        Command::Logs => encoded::<Either<LogsReply, TextAnswer>>(),
+        Command::AgentList => encoded::<AgentList>(),
+        Command::AgentCommand => encoded::<CommandAnswer>(),
+        Command::AgentParse => encoded::<TranscriptFrame>(),
+        Command::AgentInstall => encoded::<InstallAnswer>(),
         Command::Events => encoded::<EventsAnswer>(),
         Command::Capabilities => encoded::<Capabilities>(),
         Command::SchemaList => encoded::<SchemaList>(),
         Command::SchemaShow => encoded::<SchemaAnswer>(),
         Command::ExamplesList => encoded::<ExamplesList>(),
         Command::ExamplesShow => encoded::<ExamplesAnswer>(),
-        Command::Doctor => encoded::<DoctorAnswer>(),
+        Command::Doctor => encoded::<Doctor>(),
         Command::Skill => encoded::<Skill>(),
     }
 }
@@ -201,6 +214,46 @@ enum OneOrBatch<T> {
     One(T),
     /// For an array.
     Batch(BatchAnswer<T>),
+}
+
+/// Describes an answer whose form depends on what was asked.
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+#[schemars(title = "answer", rename = "EitherAnswer")]
+#[allow(dead_code, reason = "a shape for the schema")]
+enum Either<A, B> {
+    One(A),
+    Other(B),
+}
+
+/// The schema of a payload that may hold fields of another one instead of some of its own.
+fn with_field<T: JsonSchema, Other: JsonSchema>(fields: &[&str]) -> Schema {
+    let mut schema = decoded::<T>();
+    let mut other = decoded::<Other>();
+    for name in ["properties", "$defs"] {
+        let Some(Value::Object(theirs)) = other.remove(name) else {
+            continue;
+        };
+        let ours = schema.ensure_object().entry(name);
+        let Value::Object(ours) = ours.or_insert_with(|| Map::new().into()) else {
+            continue;
+        };
+        let is_wanted = |key: &String| name != "properties" || fields.contains(&key.as_str());
+        ours.extend(theirs.into_iter().filter(|(key, _)| is_wanted(key)));
+    }
+    schema
+}
+
+/// The schema of `logs`, whose view may also be that of a conversation.
+fn with_text_view(mut schema: Schema) -> Schema {
+    let text = serde_json::json!({
+        "const": "text",
+        "description": "Of a coding agent: the conversation as a person would read it; only `id` and `lines` go with it."
+    });
+    if let Some(Value::Array(views)) = schema.pointer_mut("/$defs/View/oneOf") {
+        views.push(text);
+    }
+    schema
 }
 
 fn decoded<T: JsonSchema>() -> Schema {
