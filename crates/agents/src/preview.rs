@@ -67,17 +67,21 @@ pub fn preview(client: &Client, asked: CommandAsked) -> Result<CommandAnswer> {
     let asked = Asked::read(client, payload)?;
     let spec = &asked.resolved.spec;
     let provider = spec.provider;
-    let workdir = ["workdir", "cwd"].iter().find_map(|name| asked.payload.get(*name)?.as_str());
+    let workdir = ["workdir", "cwd"]
+        .iter()
+        .find_map(|name| asked.payload.get(*name)?.as_str());
     let workdir = std::path::absolute(workdir.unwrap_or(".")).map_err(|error| Error::Internal {
         message: format!("the working directory cannot be used: {error}"),
     })?;
-    let id = asked.payload.get("id").and_then(Value::as_str).unwrap_or("ID");
+    let id = asked
+        .payload
+        .get("id")
+        .and_then(Value::as_str)
+        .unwrap_or("ID");
     let name = format!("bt-{id}");
     let mcp_file = match &spec.mcp {
         Some(McpSource::File(path)) => Some(path.clone()),
-        Some(McpSource::OfTask) => {
-            Some(client.home_path().join("tasks").join(id).join("mcp.json"))
-        }
+        Some(McpSource::OfTask) => Some(client.home_path().join("tasks").join(id).join("mcp.json")),
         None => None,
     };
     let turn = Turn {
@@ -104,7 +108,11 @@ pub fn preview(client: &Client, asked: CommandAsked) -> Result<CommandAnswer> {
         installed,
         program,
         argv,
-        env: invocation.env.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        env: invocation
+            .env
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect(),
         stdin: match invocation.stdin {
             Stdin::Null => None,
             Stdin::Text(text) => Some(text),

@@ -44,7 +44,6 @@ impl Request for AgentStart {
     const COMMAND: &'static str = "start";
 }
 
-
 /// Checks the payload of a start that is about an agent, before anything is touched.
 ///
 /// # Errors
@@ -52,13 +51,14 @@ impl Request for AgentStart {
 fn prepare(client: &Client, payload: Map<String, Value>) -> Result<Prepared> {
     let mut asked = Asked::read(client, payload)?;
     let provider = asked.resolved.spec.provider;
-    let program = provider.find(&asked.surroundings).map_err(|absent| {
-        Error::ProviderNotInstalled {
-            message: absent.to_string(),
-            hint: absent.hint(),
-            searched: absent.searched.clone(),
-        }
-    })?;
+    let program =
+        provider
+            .find(&asked.surroundings)
+            .map_err(|absent| Error::ProviderNotInstalled {
+                message: absent.to_string(),
+                hint: absent.hint(),
+                searched: absent.searched.clone(),
+            })?;
     let piece = Piece {
         prompt: asked.resolved.prompt.clone(),
         program,
@@ -125,7 +125,8 @@ impl Asked {
         for field in ["command", "args", "shell", "stdin", "pty"] {
             if payload.get(field).is_some_and(|value| !value.is_null()) {
                 let problem = format!("`agent` and `{field}` exclude each other");
-                let hint = "Leave one of them out: an agent is its own command, and reads its prompt.";
+                let hint =
+                    "Leave one of them out: an agent is its own command, and reads its prompt.";
                 return Err(invalid(field, problem, hint));
             }
         }
@@ -185,13 +186,19 @@ impl Asked {
         let own = std::env::current_exe().map_err(|error| Error::Internal {
             message: format!("this program does not find itself: {error}"),
         })?;
-        let own = own.to_str().map(str::to_owned).ok_or_else(|| Error::Unsupported {
-            message: "the path of this program is not UTF-8".to_owned(),
-            hint: "Install it where the path is UTF-8.".to_owned(),
-        })?;
+        let own = own
+            .to_str()
+            .map(str::to_owned)
+            .ok_or_else(|| Error::Unsupported {
+                message: "the path of this program is not UTF-8".to_owned(),
+                hint: "Install it where the path is UTF-8.".to_owned(),
+            })?;
         let provider = self.resolved.spec.provider;
         let payload = &mut self.payload;
-        let aliases = [("timeout_ms", "timeoutMs"), ("idle_timeout_ms", "idleTimeoutMs")];
+        let aliases = [
+            ("timeout_ms", "timeoutMs"),
+            ("idle_timeout_ms", "idleTimeoutMs"),
+        ];
         for (name, alias) in aliases {
             if let Some(value) = payload.remove(alias) {
                 payload.insert(name.to_owned(), value);

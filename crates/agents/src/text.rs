@@ -88,7 +88,10 @@ pub fn logs_text(client: &Client, request: &LogsText) -> Result<TextAnswer> {
     let observed = reader.read()?;
     let mut lines = reader.page.lines;
     let total_lines = lines.len();
-    let shown = request.lines.unwrap_or(Logs::DEFAULT_LINES).min(total_lines);
+    let shown = request
+        .lines
+        .unwrap_or(Logs::DEFAULT_LINES)
+        .min(total_lines);
     lines.drain(..total_lines - shown);
     Ok(TextAnswer {
         task_id: id.clone(),
@@ -180,7 +183,8 @@ impl Page {
             self.lines.push(String::new());
         }
         let prompt = piece.map_or_else(|| format!("(run {run})"), |piece| piece.prompt);
-        self.lines.extend(prompt.lines().map(|line| format!("> {line}")));
+        self.lines
+            .extend(prompt.lines().map(|line| format!("> {line}")));
         self.lines.push(String::new());
     }
 
@@ -244,11 +248,22 @@ fn subject(input: Option<&Value>) -> String {
     let Some(Value::Object(input)) = input else {
         return String::new();
     };
-    let known = ["command", "file_path", "pattern", "query", "url", "description"];
+    let known = [
+        "command",
+        "file_path",
+        "pattern",
+        "query",
+        "url",
+        "description",
+    ];
     let known = known.iter().find_map(|name| input.get(*name)?.as_str());
     match known {
         Some(text) => text.lines().next().unwrap_or_default().to_owned(),
         None if input.is_empty() => String::new(),
-        None => Value::Object(input.clone()).to_string().chars().take(200).collect(),
+        None => Value::Object(input.clone())
+            .to_string()
+            .chars()
+            .take(200)
+            .collect(),
     }
 }

@@ -89,8 +89,7 @@ impl Conversation {
     }
 
     fn told(&self, event: AgentEvent, line: Option<&str>) -> Told {
-        let only_with =
-            matches!(event, AgentEvent::Thinking { .. }).then_some(Include::Thinking);
+        let only_with = matches!(event, AgentEvent::Thinking { .. }).then_some(Include::Thinking);
         let r#type = event.name();
         let mut data = event.into_data(self.run);
         if let Some(line) = line.filter(|_| self.gives_raw) {

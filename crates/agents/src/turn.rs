@@ -48,7 +48,8 @@ fn become_agent() -> Result<std::convert::Infallible> {
     let piece = Piece::decode(&assignment.piece)?;
     let session = session(&client, &assignment, &kept)?;
     let mcp_file = mcp_file(&assignment, &kept)?;
-    let workdir = std::env::current_dir().map_err(|error| failed("find the working directory", &error))?;
+    let workdir =
+        std::env::current_dir().map_err(|error| failed("find the working directory", &error))?;
     let name = conversation_name(&assignment.id);
     let turn = Turn {
         spec: &kept.spec,
@@ -114,7 +115,8 @@ fn mcp_file(assignment: &Assignment, kept: &Kept) -> Result<Option<PathBuf>> {
         (Some(McpSource::File(path)), _) => Ok(Some(path.clone())),
         (Some(McpSource::OfTask), Some(servers)) => {
             let path = assignment.folder.join("mcp.json");
-            let text = serde_json::to_vec(servers).map_err(|error| failed("write mcp.json", &error.into()))?;
+            let text = serde_json::to_vec(servers)
+                .map_err(|error| failed("write mcp.json", &error.into()))?;
             private_file(&path)
                 .and_then(|mut file| file.write_all(&text))
                 .map_err(|error| failed("write mcp.json", &error))?;

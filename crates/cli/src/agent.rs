@@ -142,9 +142,13 @@ pub(crate) fn install(request: &AgentInstall) -> Result<InstallAnswer> {
     let command = installer.command_line();
     let installed = match request.dry_run {
         true => None,
-        false => Some(installer.run(provider, &surroundings).map_err(|error| Error::Internal {
-            message: format!("cannot run `{command}`: {error}"),
-        })?),
+        false => Some(
+            installer
+                .run(provider, &surroundings)
+                .map_err(|error| Error::Internal {
+                    message: format!("cannot run `{command}`: {error}"),
+                })?,
+        ),
     };
     Ok(InstallAnswer {
         provider,

@@ -3,14 +3,14 @@
 mod documents;
 mod ranges;
 
+use background_tasks_agents::{
+    AgentStart, CommandAnswer, CommandAsked, SendPrompt, TextAnswer, TranscriptFrame,
+};
 use background_tasks_core::Result;
 use background_tasks_core::op::{Recovered, RemoveReply, TaskReply};
 use background_tasks_core::request::{
     self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, PruneAnswer, Request, SendAnswer,
     StartAnswer, TaskAnswer, WaitAnswer, invalid,
-};
-use background_tasks_agents::{
-    AgentStart, CommandAnswer, CommandAsked, SendPrompt, TextAnswer, TranscriptFrame,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};

@@ -112,9 +112,7 @@ impl Error {
                 "errno": errno.map(|errno| errno as i32),
                 "errno_name": errno.map(|errno| format!("{errno:?}")),
             })),
-            Self::ProviderNotInstalled { searched, .. } => {
-                object(json!({ "searched": searched }))
-            }
+            Self::ProviderNotInstalled { searched, .. } => object(json!({ "searched": searched })),
             Self::NoneMatches | Self::Unsupported { .. } | Self::Internal { .. } => Map::new(),
         };
         all.insert("hint".to_owned(), self.hint().into());

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::StreamName;
 use crate::task::{
-    ExitReason, FailReason, Health, KillReason, MainExit, Reason, Recipient, SignalNumber, StopSettings,
-    TaskSpec, TaskState,
+    ExitReason, FailReason, Health, KillReason, MainExit, Reason, Recipient, SignalNumber,
+    StopSettings, TaskSpec, TaskState,
 };
 
 /// What can happen to a task. The names are the `type` of frames.

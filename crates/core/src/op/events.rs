@@ -25,16 +25,21 @@ use crate::task::TaskId;
 pub fn events(client: &Client, request: &Events) -> Result<EventsAnswer> {
     let mut collected = Collected::default();
     let mut total = 0;
-    with_stream(client, &Asked::of_events(client, request)?, false, &mut |stream| {
-        let mut outlet = Outlet::new(&mut collected);
-        if stream.greet(&mut outlet)?.is_continue() {
-            let _all = stream.run(Follow::No, &mut outlet)?;
-        }
-        for history in stream.histories() {
-            total += history.total()?;
-        }
-        Ok(())
-    })?;
+    with_stream(
+        client,
+        &Asked::of_events(client, request)?,
+        false,
+        &mut |stream| {
+            let mut outlet = Outlet::new(&mut collected);
+            if stream.greet(&mut outlet)?.is_continue() {
+                let _all = stream.run(Follow::No, &mut outlet)?;
+            }
+            for history in stream.histories() {
+                total += history.total()?;
+            }
+            Ok(())
+        },
+    )?;
     Ok(EventsAnswer {
         task_id: request.id.clone(),
         total,

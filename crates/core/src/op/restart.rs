@@ -56,21 +56,16 @@ pub(super) fn execute_again(
     let (home, id) = (task.home, task.id);
     let mut record = task.observed.record()?.clone();
     check_limits(&record.spec.limits)?;
-    let pending = Launch::prepare(task.launch_task())?.go(
-        errand,
-        client.supervisor(),
-        &task.lock,
-    )?;
+    let pending =
+        Launch::prepare(task.launch_task())?.go(errand, client.supervisor(), &task.lock)?;
     // The successor has its own copy of the lock, and lets go of it once it has asked the present
     // supervisor to make way: others may stop the task while that takes its time.
     drop(task);
     record.facts = pending.wait(deadline).map_err(|error| match error {
-        Error::TaskWaitTimedOut { .. } | Error::TaskNotRunning { .. } => {
-            match find(home, id) {
-                Ok(observed) => error.with_task(&observed.task()),
-                Err(_) => error,
-            }
-        }
+        Error::TaskWaitTimedOut { .. } | Error::TaskNotRunning { .. } => match find(home, id) {
+            Ok(observed) => error.with_task(&observed.task()),
+            Err(_) => error,
+        },
         other => other,
     })?;
     let mut task = Task::of(&record, &home.log_path(id), true);

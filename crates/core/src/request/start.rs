@@ -15,8 +15,8 @@ use crate::env_file::VARIABLE_NAME;
 use crate::error::Result;
 use crate::supervisor::{ID_VARIABLE, RUN_VARIABLE};
 use crate::task::{
-    After, EnvVars, Extension, Hook, Leftovers, Limits, LogWatch, Program, Queue, RestartSettings, Stderr,
-    Stdin, StopSettings, TaskId, TaskSpec, WITHOUT_NUL,
+    After, EnvVars, Extension, Hook, Leftovers, Limits, LogWatch, Program, Queue, RestartSettings,
+    Stderr, Stdin, StopSettings, TaskId, TaskSpec, WITHOUT_NUL,
 };
 
 /// The shortest limit of time, in milliseconds.

@@ -15,8 +15,8 @@ use nix::fcntl::{AtFlags, renameat};
 use nix::sys::stat::fstatat;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use super::format::{create_new, is_regular, read_all};
 use super::TaskDir;
+use super::format::{create_new, is_regular, read_all};
 use crate::task::{Facts, Generation};
 
 /// What every name of this kind begins with.
@@ -149,7 +149,12 @@ impl<'a> Work<'a> {
                     let aside = format!("{WORK}dropped.new");
                     self.remove(&aside)?;
                     create_new(self.dir.as_fd(), &aside)?;
-                    renameat(self.dir, aside.as_str(), self.dir, self.name(number).as_str())?;
+                    renameat(
+                        self.dir,
+                        aside.as_str(),
+                        self.dir,
+                        self.name(number).as_str(),
+                    )?;
                     dropped += 1;
                 }
                 Entry::None if self.close(number)? => return Ok(Closed { dropped }),
@@ -189,7 +194,11 @@ impl<'a> Work<'a> {
     }
 
     fn look(&self, number: u64) -> io::Result<Entry> {
-        match fstatat(self.dir, self.name(number).as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        match fstatat(
+            self.dir,
+            self.name(number).as_str(),
+            AtFlags::AT_SYMLINK_NOFOLLOW,
+        ) {
             Ok(stat) if stat.st_size > 0 && is_regular(&stat) => Ok(Entry::Piece),
             Ok(_) => Ok(Entry::Closed),
             Err(Errno::ENOENT) => Ok(Entry::None),

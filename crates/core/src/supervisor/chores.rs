@@ -185,7 +185,8 @@ impl Chores<'_> {
         if self.ledger.record.facts.state == TaskState::Queued {
             self.ledger.turn_came();
         } else {
-            self.ledger.next_run(std::mem::replace(&mut self.next_about, About::TheSame));
+            self.ledger
+                .next_run(std::mem::replace(&mut self.next_about, About::TheSame));
         }
         let execution = Execution {
             home: self.home,

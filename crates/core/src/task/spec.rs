@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    After, Extension, HealthProbe, Hook, LogWatch, Owner, Pty, Queue, RestartSettings, SignalNumber, Stdin,
+    After, Extension, HealthProbe, Hook, LogWatch, Owner, Pty, Queue, RestartSettings,
+    SignalNumber, Stdin,
 };
 
 /// Everything that a (re)start of the task needs to know.

@@ -28,8 +28,8 @@ use super::logs::generation_of;
 use crate::client::{find, not_found};
 use crate::error::Result;
 use crate::event::{EventData, Framer, JournalEntry, Outlet, read_journal};
-use crate::request::Logs;
 use crate::log::{Cursor, LogReader, LogStream, Renderer, View};
+use crate::request::Logs;
 use crate::store::{Condition, Home, Observed, TaskDir, file};
 use crate::task::{Generation, TaskId};
 

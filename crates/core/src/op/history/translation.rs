@@ -100,9 +100,7 @@ impl History<'_> {
             return ControlFlow::Continue(());
         };
         let mut told = std::mem::take(&mut translation.told);
-        translation
-            .telling
-            .line(next.stream, shown.text, &mut told);
+        translation.telling.line(next.stream, shown.text, &mut told);
         let as_it_is = told.is_empty() && translation.include.contains(&Include::Lines);
         let behind = Position {
             offset: next.found.end,
@@ -164,7 +162,10 @@ impl History<'_> {
         if let Some(translation) = &mut self.translation {
             translation.told = told;
         }
-        (last.map(|last| (last, count + 1)), ControlFlow::Continue(()))
+        (
+            last.map(|last| (last, count + 1)),
+            ControlFlow::Continue(()),
+        )
     }
 
     /// Gives the last that was told of a line, which is behind the reader with it.
@@ -208,12 +209,7 @@ impl History<'_> {
         translation.is_some_and(|translation| count <= translation.behind)
     }
 
-    fn send_told(
-        &mut self,
-        told: Told,
-        at: Timestamp,
-        outlet: &mut Outlet<'_>,
-    ) -> ControlFlow<()> {
+    fn send_told(&mut self, told: Told, at: Timestamp, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
         if let Some(translation) = &mut self.translation {
             let is_asked_for = |include| translation.include.contains(include);
             if !told.only_with.as_ref().is_none_or(is_asked_for) {

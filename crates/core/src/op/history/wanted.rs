@@ -1,11 +1,11 @@
 //! Which part of a history is asked for.
 
-use crate::clock::Timestamp;
 use super::translation::Translation;
-use crate::log::{Look, Pattern};
-use crate::store::Observed;
+use crate::clock::Timestamp;
 use crate::event::OpenTranslator;
+use crate::log::{Look, Pattern};
 use crate::request::{Include, StreamChoice};
+use crate::store::Observed;
 
 /// Where a history is begun.
 #[derive(Clone, Debug)]

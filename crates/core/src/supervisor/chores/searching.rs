@@ -16,7 +16,11 @@ impl Chores<'_> {
     pub(super) fn begin_searching(&mut self) {
         self.scan = None;
         let record = &self.ledger.record;
-        let done = record.spec.extension.as_ref().and_then(|own| own.done.as_ref());
+        let done = record
+            .spec
+            .extension
+            .as_ref()
+            .and_then(|own| own.done.as_ref());
         let is_wanted =
             !record.spec.watch.is_empty() || record.spec.health.is_some() || done.is_some();
         if !is_wanted || !is_asked_about(self.state) {

@@ -148,7 +148,9 @@ fn is_success(state: &TaskState) -> bool {
 
 fn how_it_ended(record: &TaskRecord) -> String {
     match &record.facts.state {
-        TaskState::Exited { exit_code: 0, .. } | TaskState::Completed { .. } => "exited before it was healthy".to_owned(),
+        TaskState::Exited { exit_code: 0, .. } | TaskState::Completed { .. } => {
+            "exited before it was healthy".to_owned()
+        }
         TaskState::Exited { exit_code, .. } => format!("exited with code {exit_code}"),
         TaskState::Killed {
             reason,
