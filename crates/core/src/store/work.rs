@@ -217,3 +217,109 @@ impl<'a> Work<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::TaskState;
+
+    fn facts() -> Facts {
+        let facts = r#"{"revision":1,"generation":"a","run":1,"run_token":"b","restart_count":0,
+            "boot_id":"c","created_at":"2026-01-31T09:30:00Z","updated_at":"2026-01-31T09:30:00Z",
+            "wish_done":0,"cleared":true,"state":"starting"}"#;
+        let facts: Facts = serde_json::from_str(facts).unwrap();
+        assert_eq!((facts.work, &facts.state), (0, &TaskState::Starting));
+        facts
+    }
+
+    fn open() -> (tempfile::TempDir, TaskDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = TaskDir::open_path(folder.path()).unwrap();
+        (folder, dir)
+    }
+
+    fn given(number: u64) -> Given {
+        Given {
+            number,
+            is_closed: false,
+        }
+    }
+
+    #[test]
+    fn pieces_are_done_in_the_order_in_which_they_came() {
+        let (_folder, dir) = open();
+        let mut facts = facts();
+        for piece in ["one", "two"] {
+            let now = Facts {
+                work: 0,
+                ..facts.clone()
+            };
+            Work::of(&dir, &now).give(&now, piece.as_bytes()).unwrap();
+        }
+        assert_eq!(Work::of(&dir, &facts).waiting(&facts).unwrap(), 2);
+        for (number, text) in [(1, "one"), (2, "two")] {
+            let work = Work::of(&dir, &facts);
+            assert_eq!(work.close_unless_next(&facts).unwrap(), Some(number));
+            assert_eq!(work.next(&facts).unwrap(), Some(number));
+            assert_eq!(work.read(number).unwrap(), text.as_bytes());
+            facts.work = number;
+        }
+        assert_eq!(Work::of(&dir, &facts).next(&facts).unwrap(), None);
+    }
+
+    #[test]
+    fn whoever_comes_behind_the_close_knows_it_until_another_run_begins() {
+        let (_folder, dir) = open();
+        let mut facts = facts();
+        assert_eq!(
+            Work::of(&dir, &facts).give(&facts, b"one").unwrap(),
+            given(1)
+        );
+        facts.work = 1;
+        assert_eq!(
+            Work::of(&dir, &facts).close_unless_next(&facts).unwrap(),
+            None
+        );
+        let late = Work::of(&dir, &facts).give(&facts, b"late").unwrap();
+        assert_eq!((late.number, late.is_closed), (3, true));
+        assert_eq!(Work::of(&dir, &facts).next(&facts).unwrap(), Some(3));
+        // The first is done again: what comes now is for the run that goes on.
+        facts.work_closed = Work::of(&dir, &facts).closed_until(&facts).unwrap();
+        assert_eq!(facts.work_closed, 2);
+        assert_eq!(
+            Work::of(&dir, &facts).give(&facts, b"more").unwrap(),
+            given(4)
+        );
+    }
+
+    #[test]
+    fn what_is_dropped_is_counted_and_never_done() {
+        let (_folder, dir) = open();
+        let facts = facts();
+        let work = Work::of(&dir, &facts);
+        for _ in 0..3 {
+            work.give(&facts, b"piece").unwrap();
+        }
+        assert_eq!(work.close_and_drop(&facts).unwrap(), Closed { dropped: 3 });
+        assert_eq!(work.next(&facts).unwrap(), None);
+        assert_eq!(work.close_and_drop(&facts).unwrap(), Closed { dropped: 0 });
+        assert!(work.give(&facts, b"late").unwrap().is_closed);
+    }
+
+    #[test]
+    fn exactly_one_of_a_giver_and_a_closer_wins() {
+        for round in 0..200 {
+            let (_folder, dir) = open();
+            let facts = facts();
+            let (closed, given) = std::thread::scope(|scope| {
+                let closer = scope.spawn(|| Work::of(&dir, &facts).close_unless_next(&facts));
+                let giver = scope.spawn(|| Work::of(&dir, &facts).give(&facts, b"piece"));
+                (
+                    closer.join().unwrap().unwrap(),
+                    giver.join().unwrap().unwrap(),
+                )
+            });
+            assert_eq!(closed.is_none(), given.is_closed, "round {round}");
+        }
+    }
+}

@@ -29,6 +29,7 @@ fn states() -> Vec<State> {
             Purpose::End(STOPPED),
             Purpose::End(TIMED_OUT),
             Purpose::End(OWNER_GONE),
+            Purpose::End(Reason::COMPLETED),
             Purpose::Restart,
         ] {
             all.push(State::Stopping { purpose, step });
@@ -83,6 +84,7 @@ fn events() -> Vec<Event> {
         Event::Limit(TIMED_OUT),
         Event::Limit(OWNER_GONE),
         Event::Limit(NOT_READY),
+        Event::Limit(Reason::COMPLETED),
         Event::Pause,
         Event::Resume,
         Event::Signal(SignalNumber::TERM, Recipient::Main),
