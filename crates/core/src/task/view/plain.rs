@@ -157,7 +157,7 @@ mod tests {
     }
 
     /// A record as this build writes it.
-    fn written(state: Value, change: impl FnOnce(&mut Value)) -> String {
+    fn written(state: &Value, change: impl FnOnce(&mut Value)) -> String {
         let mut record = json!({
             "version": crate::store::FORMAT_VERSION,
             "id": "bg_1",
@@ -195,16 +195,24 @@ mod tests {
     #[test]
     fn what_is_plain_is_told_as_by_values() {
         let plain = [
-            written(exited(), |_| {}),
-            written(killed(), |_| {}),
-            written(exited(), |it| {
-                it["spec"]["program"] = json!({"shell": "a && b"})
+            written(&exited(), |_| {}),
+            written(&killed(), |_| {}),
+            written(&exited(), |it| {
+                it["spec"]["program"] = json!({"shell": "a && b"});
             }),
-            written(exited(), |it| it["spec"]["env"] = json!({})),
-            written(exited(), |it| it["spec"]["timeout_ms"] = json!(5)),
-            written(exited(), |it| it["spec"]["stdin"] = json!("open")),
-            written(exited(), |it| it["facts"]["cleared"] = json!(false)),
-            written(killed(), |it| {
+            written(&exited(), |it| {
+                it["spec"]["env"] = json!({});
+            }),
+            written(&exited(), |it| {
+                it["spec"]["timeout_ms"] = json!(5);
+            }),
+            written(&exited(), |it| {
+                it["spec"]["stdin"] = json!("open");
+            }),
+            written(&exited(), |it| {
+                it["facts"]["cleared"] = json!(false);
+            }),
+            written(&killed(), |it| {
                 it["facts"]["state"]["killed"]["exit"] = json!({"code": 0});
                 it["spec"]["limits"] = json!({"cpu_percent": 150, "memory_bytes": 1_u64 << 40});
             }),
@@ -214,7 +222,7 @@ mod tests {
             assert!(view.is_some(), "{record}");
             assert_eq!(view, by_values(&record, &id()));
         }
-        let record = written(exited(), |_| {});
+        let record = written(&exited(), |_| {});
         let told = tell_plain_end(&record, &id(), "", &mut Vec::new()).map(|end| {
             let facets = end.facets;
             assert_eq!(
@@ -237,12 +245,18 @@ mod tests {
     #[test]
     fn what_is_not_plain_goes_the_long_way() {
         let special = [
-            written(json!("starting"), |_| {}),
-            written(exited(), |it| it["spec"]["name"] = json!("a\"b")),
-            written(exited(), |it| it["spec"]["stderr"] = json!("separate")),
-            written(exited(), |it| it["spec"]["stdin"] = json!({"text": "a"})),
-            written(exited(), |it| {
-                it["spec"]["queue"] = json!({"group": "g", "limit": 1})
+            written(&json!("starting"), |_| {}),
+            written(&exited(), |it| {
+                it["spec"]["name"] = json!("a\"b");
+            }),
+            written(&exited(), |it| {
+                it["spec"]["stderr"] = json!("separate");
+            }),
+            written(&exited(), |it| {
+                it["spec"]["stdin"] = json!({"text": "a"});
+            }),
+            written(&exited(), |it| {
+                it["spec"]["queue"] = json!({"group": "g", "limit": 1});
             }),
         ];
         for record in &special {
@@ -253,7 +267,7 @@ mod tests {
     /// A record that somebody has changed, or that is damaged, is told as by values, or not at all.
     #[test]
     fn no_byte_makes_a_difference() {
-        for record in [written(exited(), |_| {}), written(killed(), |_| {})] {
+        for record in [written(&exited(), |_| {}), written(&killed(), |_| {})] {
             for at in 0..record.len() {
                 let around = |middle: &str, skip: usize| {
                     Some(format!(
