@@ -36,9 +36,12 @@ fn home_of(count: usize) -> Cli {
 fn copy(record: &str, id: &str, n: usize) -> String {
     let mut copy: Value = serde_json::from_str(record).unwrap();
     let now = text(&copy["facts"]["created_at"]);
-    let (time, session) = (format!("2026-01-01T00:{:02}:00.000Z", n % 50), n % 5 == 0);
+    let (time, session) = (
+        format!("2026-01-01T00:{:02}:00.000Z", n % 50),
+        n.is_multiple_of(5),
+    );
     let (tag, name) = (format!("mod{}", n % 7), format!("name{}", n % 3));
-    if n % 4 > 0 {
+    if !n.is_multiple_of(4) {
         let session = if session { r#""s""# } else { "null" };
         return record
             .replacen(r#""id":"t""#, &format!(r#""id":"{id}""#), 1)
