@@ -6,6 +6,8 @@
 //!
 //! The text is serde_json's, byte for byte; a test compares them.
 
+use std::ops::Range;
+
 use background_tasks_core::event::LineBlock;
 use background_tasks_core::log::CursorSeries;
 
@@ -18,31 +20,99 @@ const STEP: usize = 64;
 /// What a frame takes at most beside its text, and what is copied too much.
 const BESIDE_TEXT: usize = 1024;
 
-/// A text that stands in each frame.
+/// What stands in each frame, with a number in it that counts up.
 #[derive(Debug)]
 struct Part {
-    bytes: [[u8; STEP]; 2],
+    before: String,
+    behind: String,
+    number: u64,
+    bytes: [[u8; STEP]; 4],
     length: usize,
+    /// The eight characters up to the number's end, the last one in the lowest byte: all that
+    /// changes from frame to frame, nearly always.
+    changing: u64,
+    end: usize,
 }
 
+/// How many of the characters change.
+const CHANGING: usize = size_of::<u64>();
+
 impl Part {
-    /// The longest holds an id, which has up to 64 characters.
-    fn of(text: &str) -> Self {
-        let mut bytes = [[0; STEP]; 2];
-        bytes.as_flattened_mut()[..text.len()].copy_from_slice(text.as_bytes());
-        let length = text.len();
-        Self { bytes, length }
+    /// What stands before the number is at least as long as what changes.
+    fn of(before: String, number: u64, behind: String) -> Self {
+        let mut part = Self {
+            before,
+            behind,
+            number,
+            bytes: [[0; STEP]; 4],
+            length: 0,
+            changing: 0,
+            end: 0,
+        };
+        part.fit();
+        part
+    }
+
+    /// Makes the text for this number.
+    #[cold]
+    #[inline(never)]
+    fn fit(&mut self) {
+        let mut buffer = itoa::Buffer::new();
+        let parts = [&self.before, buffer.format(self.number), &self.behind];
+        let text = parts.concat();
+        self.length = text.len();
+        self.end = self.length - self.behind.len();
+        // The longest holds an id, which has up to 64 characters.
+        self.bytes.as_flattened_mut()[..self.length].copy_from_slice(text.as_bytes());
+        let changing = text.as_bytes()[..self.end].last_chunk();
+        self.changing = changing.map_or(0, |last| u64::from_be_bytes(*last));
     }
 
     // The compiler, told to make small code, would call it.
     #[inline(always)]
     fn put(&self, room: &mut [u8], at: usize) -> usize {
-        let [first, second] = &self.bytes;
-        room[at..at + STEP].copy_from_slice(first);
+        let room = &mut room[at..at + self.bytes.as_flattened().len()];
+        let (steps, _) = room.as_chunks_mut::<STEP>();
+        let [first, second, third, fourth] = steps else {
+            return at;
+        };
+        *first = self.bytes[0];
         if self.length > STEP {
-            room[at + STEP..at + 2 * STEP].copy_from_slice(second);
+            *second = self.bytes[1];
         }
+        if self.length > 2 * STEP {
+            *third = self.bytes[2];
+            *fourth = self.bytes[3];
+        }
+        room[self.end - CHANGING..self.end].copy_from_slice(&self.changing.to_be_bytes());
         at + self.length
+    }
+
+    #[inline(always)]
+    fn count(&mut self) {
+        self.number += 1;
+        self.changing += 1;
+        if self.changing as u8 > b'9' {
+            self.carry();
+        }
+    }
+
+    #[inline(never)]
+    fn carry(&mut self) {
+        let mut digits = self.changing.to_be_bytes();
+        for at in (1..CHANGING).rev() {
+            if digits[at] <= b'9' {
+                self.changing = u64::from_be_bytes(digits);
+                return;
+            }
+            digits[at] = b'0';
+            if !digits[at - 1].is_ascii_digit() {
+                break;
+            }
+            digits[at - 1] += 1;
+        }
+        // It has one digit more, or more of them change than are kept at hand.
+        self.fit();
     }
 }
 
@@ -52,42 +122,43 @@ pub(crate) fn write<E>(
     piece: &mut Piece,
     mut flush: impl FnMut(&mut Piece) -> Result<(), E>,
 ) -> Result<(), E> {
+    let Some(first) = block.lines().next() else {
+        return Ok(());
+    };
     // Neither an id nor a cursor holds anything to be escaped.
-    let begin = Part::of(&format!(
-        "{{\"type\":\"task.log.line\",\"task_id\":\"{}\",\"sequence\":",
-        block.task_id()
-    ));
-    let time = Part::of(&format!(
-        ",\"timestamp\":\"{}\",\"data\":{{\"line\":\"",
-        block.timestamp()
-    ));
-    let number_name = Part::of("\",\"number\":");
-    let stream = Part::of(&format!(
-        ",\"stream\":\"{}\"}},\"cursor\":\"",
-        block.stream().as_str()
-    ));
-    let end = Part::of("\"}\n");
-    let mut sequence = Counter::from(block.sequence());
-    let mut number = Counter::default();
+    let mut begin = Part::of(
+        format!(
+            "{{\"type\":\"task.log.line\",\"task_id\":\"{}\",\"sequence\":",
+            block.task_id()
+        ),
+        block.sequence(),
+        format!(
+            ",\"timestamp\":\"{}\",\"data\":{{\"line\":\"",
+            block.timestamp()
+        ),
+    );
+    let mut middle = Part::of(
+        "\",\"number\":".to_owned(),
+        first.number,
+        format!(
+            ",\"stream\":\"{}\"}},\"cursor\":\"",
+            block.stream().as_str()
+        ),
+    );
     let mut cursors = block.cursors();
-    for (count, line) in block.lines().enumerate() {
-        if count == 0 {
-            number = Counter::from(line.number);
-        }
-        let room = piece.room(BESIDE_TEXT + 6 * line.text.len());
+    let text = block.text().as_bytes();
+    for line in block.lines() {
+        let room = piece.room(BESIDE_TEXT + 6 * line.place.len());
         let mut at = begin.put(room, 0);
-        at = sequence.put(room, at);
-        at = time.put(room, at);
-        at = put_text(line.text.as_bytes(), room, at);
-        at = number_name.put(room, at);
-        at = number.put(room, at);
-        at = stream.put(room, at);
+        at = put_text(text, line.place, room, at);
+        at = middle.put(room, at);
         if let Some(room) = room[at..].first_chunk_mut::<{ CursorSeries::ROOM }>() {
             at += cursors.write(line.end, line.number, room);
         }
-        at = end.put(room, at);
-        sequence.count();
-        number.count();
+        room[at..at + END.len()].copy_from_slice(&END);
+        at += END.len();
+        begin.count();
+        middle.count();
         if piece.fill(at) {
             flush(piece)?;
         }
@@ -95,103 +166,80 @@ pub(crate) fn write<E>(
     Ok(())
 }
 
-/// A number in decimal that is counted up by one.
-#[derive(Clone, Debug)]
-struct Counter {
-    /// The digits end in the middle.
-    digits: [u8; 2 * Self::MOST],
-    length: usize,
-}
+/// What every frame ends with.
+const END: [u8; 3] = *b"\"}\n";
 
-impl Default for Counter {
-    fn default() -> Self {
-        Self::from(0)
-    }
-}
-
-impl Counter {
-    /// Those of the greatest number.
-    const MOST: usize = 20;
-
-    fn from(number: u64) -> Self {
-        let mut digits = [b'0'; 2 * Self::MOST];
-        let mut buffer = itoa::Buffer::new();
-        let text = buffer.format(number).as_bytes();
-        digits[Self::MOST - text.len()..Self::MOST].copy_from_slice(text);
-        let length = text.len();
-        Self { digits, length }
-    }
-
-    #[inline(always)]
-    fn put(&self, room: &mut [u8], at: usize) -> usize {
-        let from = Self::MOST - self.length;
-        room[at..at + Self::MOST].copy_from_slice(&self.digits[from..from + Self::MOST]);
-        at + self.length
-    }
-
-    fn count(&mut self) {
-        for (place, digit) in self.digits[..Self::MOST].iter_mut().rev().enumerate() {
-            if *digit < b'9' {
-                *digit += 1;
-                self.length = self.length.max(place + 1);
-                return;
-            }
-            *digit = b'0';
-        }
-    }
-}
-
-/// A text within a JSON string.
-fn put_text(text: &[u8], room: &mut [u8], mut at: usize) -> usize {
-    let mut rest = text;
-    loop {
-        let plain = put_plain(rest, &mut room[at..]);
-        at += plain;
-        let Some((&escaped, behind)) = rest[plain..].split_first() else {
-            return at;
-        };
-        at += put_escape(escaped, &mut room[at..]);
-        rest = behind;
-    }
-}
-
-/// What stands before the first character to be escaped; how long that is.
-fn put_plain(text: &[u8], room: &mut [u8]) -> usize {
-    let (chunks, rest) = text.as_chunks::<CHUNK>();
-    let (room_chunks, _) = room.as_chunks_mut::<CHUNK>();
-    for (at, (chunk, room)) in chunks.iter().zip(room_chunks).enumerate() {
-        *room = *chunk;
-        if let Some(found) = first_escape(chunk) {
-            return at * CHUNK + found;
-        }
-    }
-    let done = text.len() - rest.len();
-    if let Some(last) = text.last_chunk::<CHUNK>() {
-        // Again what is in the last chunk but one: there is nothing to be escaped in there.
-        let at = text.len() - CHUNK;
-        room[at..at + CHUNK].copy_from_slice(last);
-        return first_escape(last).map_or(text.len(), |found| at + found);
-    }
-    let plain = rest.iter().take_while(|&&byte| !is_escaped(byte)).count();
-    room[done..done + plain].copy_from_slice(&rest[..plain]);
-    done + plain
-}
-
-fn is_escaped(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
-/// What is looked at at once.
-const CHUNK: usize = 16;
-
-/// Where the first character to be escaped is.
+/// A part of a text within a JSON string.
 #[inline(always)]
-fn first_escape(chunk: &[u8; CHUNK]) -> Option<usize> {
-    let bytes = u8x16::from(*chunk);
-    let is_control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
-    let is_mark = bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'));
-    let found = (is_control | is_mark).to_bitmask();
-    (found != 0).then(|| found.trailing_zeros() as usize)
+fn put_text(text: &[u8], place: Range<usize>, room: &mut [u8], mut at: usize) -> usize {
+    let mut from = place.start;
+    while from < place.end {
+        let left = place.end - from;
+        // What comes behind the line is copied too, and written over.
+        let Some(step) = text[from..].first_chunk::<STEP>() else {
+            return put_rest(&text[from..place.end], room, at);
+        };
+        room[at..at + STEP].copy_from_slice(step);
+        let within = u64::MAX >> (STEP - left.min(STEP));
+        let escapes = escapes_in(step) & within;
+        if escapes != 0 {
+            at = put_escapes(step, left.min(STEP), escapes, room, at);
+        } else {
+            at += left.min(STEP);
+        }
+        from += left.min(STEP);
+    }
+    at
+}
+
+/// What stands at the very end of a text.
+#[inline(never)]
+fn put_rest(rest: &[u8], room: &mut [u8], at: usize) -> usize {
+    let mut step = [b' '; STEP];
+    step[..rest.len()].copy_from_slice(rest);
+    put_escapes(&step, rest.len(), escapes_in(&step), room, at)
+}
+
+/// A step of which some is escaped; what stands before the first of it may be in the room by now.
+#[inline(never)]
+fn put_escapes(
+    step: &[u8; STEP],
+    length: usize,
+    mut escapes: u64,
+    room: &mut [u8],
+    mut at: usize,
+) -> usize {
+    // So that as much can be copied from anywhere in it.
+    let mut twice = [0; 2 * STEP];
+    twice[..STEP].copy_from_slice(step);
+    let mut from = 0;
+    while from < length {
+        let to = (escapes.trailing_zeros() as usize).min(length);
+        let plain = twice[from..].first_chunk::<STEP>().unwrap_or(step);
+        room[at..at + STEP].copy_from_slice(plain);
+        at += to - from;
+        from = to;
+        if from < length {
+            at += put_escape(step[from], &mut room[at..]);
+            from += 1;
+            escapes &= escapes - 1;
+        }
+    }
+    at
+}
+
+/// A bit for each character to be escaped.
+#[inline(always)]
+fn escapes_in(step: &[u8; STEP]) -> u64 {
+    let (quarters, _) = step.as_chunks::<16>();
+    let [a, b, c, d] = quarters else { return 0 };
+    let bits = |quarter: &[u8; 16]| {
+        let bytes = u8x16::from(*quarter);
+        let is_control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+        let is_mark = bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'));
+        u64::from((is_control | is_mark).to_bitmask())
+    };
+    bits(a) | bits(b) << 16 | bits(c) << 32 | bits(d) << 48
 }
 
 fn put_escape(byte: u8, room: &mut [u8]) -> usize {
@@ -283,7 +331,7 @@ mod tests {
                     let mut text = vec![b'x'; length];
                     text[at] = byte;
                     let mut room = [0; 1024];
-                    let length = put_text(&text, &mut room, 0);
+                    let length = put_text(&text, 0..text.len(), &mut room, 0);
                     let json = serde_json::to_string(std::str::from_utf8(&text).unwrap()).unwrap();
                     assert_eq!(&room[..length], &json.as_bytes()[1..json.len() - 1]);
                 }
@@ -293,12 +341,23 @@ mod tests {
 
     #[test]
     fn counting_carries() {
-        let mut counter = Counter::from(0);
-        for number in 0..1100_u64 {
-            let mut room = [0; 64];
-            let length = counter.put(&mut room, 0);
-            assert_eq!(&room[..length], number.to_string().as_bytes());
-            counter.count();
+        for first in [
+            0,
+            5,
+            98,
+            9_999_990,
+            99_999_990,
+            1_099_999_995,
+            u64::MAX - 1101,
+        ] {
+            let mut part = Part::of("{\"number\":".to_owned(), first, "}".to_owned());
+            for number in first..first + 1100 {
+                let mut room = [0; 512];
+                let length = part.put(&mut room, 0);
+                let written = std::str::from_utf8(&room[..length]);
+                assert_eq!(written, Ok(format!("{{\"number\":{number}}}").as_str()));
+                part.count();
+            }
         }
     }
 }

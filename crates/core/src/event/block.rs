@@ -1,6 +1,7 @@
 //! Many lines at once: a stream of a large log is limited by what is done for each line.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::{Frame, FrameData, LineData, StreamName};
 use crate::clock::Timestamp;
@@ -23,10 +24,10 @@ pub struct LineBlock<'a> {
 }
 
 /// One of the lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockLine<'a> {
-    /// Its text, without its end.
-    pub text: &'a str,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockLine {
+    /// Where it is in the text, without its end.
+    pub place: Range<usize>,
     /// Counts from 1, within its stream.
     pub number: u64,
     /// How many bytes of the log are behind its reader.
@@ -113,17 +114,22 @@ impl<'a> LineBlock<'a> {
         self.ends.len() as u64
     }
 
+    /// The text of all of them, each with its `\n`.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// The lines.
-    pub fn lines(&self) -> impl Iterator<Item = BlockLine<'a>> {
+    pub fn lines(&self) -> impl Iterator<Item = BlockLine> {
         let mut start = 0;
-        let (text, before) = (self.text, self.before);
+        let before = self.before;
         self.ends
             .iter()
             .zip(before.lines + 1..)
             .map(move |(&end, number)| {
                 let end = end as usize;
                 let line = BlockLine {
-                    text: &text[start..end - 1],
+                    place: start..end - 1,
                     number,
                     end: before.offset + end as u64,
                 };
@@ -142,6 +148,7 @@ impl<'a> LineBlock<'a> {
         let mut at = self.behind.clone();
         let cursors = self.cursors.clone();
         let (timestamp, stream, task_id) = (self.timestamp, self.stream, self.task_id);
+        let text = self.text;
         self.lines()
             .zip(self.sequence..)
             .map(move |(line, sequence)| {
@@ -156,7 +163,7 @@ impl<'a> LineBlock<'a> {
                     sequence,
                     timestamp,
                     data: FrameData::Line(LineData {
-                        line: Cow::Borrowed(line.text),
+                        line: Cow::Borrowed(&text[line.place]),
                         number: line.number,
                         stream,
                         partial: false,

@@ -3,8 +3,11 @@
 //! A checksum over all of the text would take longer than everything else about a line. But CRC-32
 //! is linear: what a digit adds to it depends on the digit and on how many bytes follow, not on the
 //! others. So what each digit would add is worked out once for texts of one length.
+//!
+//! Of the two numbers only the last four digits are written for each line. Once in 65,536 bytes or
+//! lines, and where a number gets longer, the whole text is made anew.
 
-use super::cursor_text::{hex_digits, hex_text};
+use super::cursor_text::{hex_digits, hex_four};
 use super::{Cursor, CursorText, CursorWriter, LogStream, Position};
 
 /// Writes cursors of one generation of a task that differ in the place in one of its logs only.
@@ -13,47 +16,48 @@ pub struct CursorSeries {
     writer: CursorWriter,
     stream: LogStream,
     at: Cursor,
-    /// What stands before the two numbers.
-    head: Part,
-    /// What stands behind them, up to the checksum.
-    tail: Part,
-    /// How many digits the two numbers have.
-    digits: [usize; 2],
-    /// The checksum if all of them were 0.
-    sum_of_zeros: u32,
-    /// What each digit, the lowest first, adds to that.
-    effects: [[[u32; 16]; MOST_DIGITS]; 2],
-}
-
-const MOST_DIGITS: usize = 16;
-/// A piece of the text in room for the longest one, so that its copy needs no loop.
-const PART: usize = 80;
-/// What most of them fit into.
-const SHORT: usize = 16;
-
-#[derive(Clone, Copy, Debug)]
-struct Part {
-    bytes: [u8; PART],
+    /// The text up to the checksum, in room for the longest one, so that its copy needs no loop.
+    text: [u8; CursorSeries::ROOM],
     length: usize,
+    /// The checksum if the last digits were 0.
+    sum_of_zeros: u32,
+    /// How many bytes and how many lines are behind the reader.
+    numbers: [LastDigits; 2],
 }
 
-impl Part {
-    fn of(text: &[u8]) -> Self {
-        let mut bytes = [0; PART];
-        bytes[..text.len()].copy_from_slice(text);
-        let length = text.len();
-        Self { bytes, length }
+/// What of a number is written for each line.
+#[derive(Clone, Copy, Debug, Default)]
+struct LastDigits {
+    /// The numbers that have the same other digits: the first of them, and how many there are.
+    from: u64,
+    count: u64,
+    /// Where the number ends in the text.
+    end: usize,
+    /// Which bits of the last four characters are those of digits, and what the others are.
+    mask: u32,
+    before: u32,
+    /// What each digit, the lowest first, adds to the checksum.
+    effects: [[u32; 16]; LAST],
+}
+
+const LAST: usize = 4;
+/// What most of the texts fit into.
+const SHORT: usize = 64;
+
+impl LastDigits {
+    #[inline(always)]
+    fn fits(&self, number: u64) -> bool {
+        number.wrapping_sub(self.from) < self.count
     }
 
-    /// May write more than its length; what is behind it is written later.
-    #[inline]
-    fn put(&self, room: &mut [u8; CursorSeries::ROOM], at: usize) -> usize {
-        if self.length <= SHORT {
-            room[at..at + SHORT].copy_from_slice(&self.bytes[..SHORT]);
-        } else {
-            room[at..at + PART].copy_from_slice(&self.bytes);
-        }
-        at + self.length
+    /// Writes them; what they add to the checksum.
+    #[inline(always)]
+    fn put(&self, number: u64, room: &mut [u8; CursorSeries::ROOM]) -> u32 {
+        let digits = hex_four(number as u16) & self.mask | self.before;
+        room[self.end - LAST..self.end].copy_from_slice(&digits.to_be_bytes());
+        let [a, b, c, d] = &self.effects;
+        let digit = |place: u32| (number >> (4 * place)) as usize & 15;
+        a[digit(0)] ^ b[digit(1)] ^ c[digit(2)] ^ d[digit(3)]
     }
 }
 
@@ -62,49 +66,47 @@ impl CursorSeries {
     pub const ROOM: usize = 256;
 
     pub(crate) fn new(writer: &CursorWriter, at: &Cursor, stream: LogStream) -> Self {
-        let mut series = Self {
+        Self {
             writer: writer.clone(),
             stream,
             at: at.clone(),
-            head: Part::of(b""),
-            tail: Part::of(b""),
-            digits: [0; 2],
+            text: [0; Self::ROOM],
+            length: 0,
             sum_of_zeros: 0,
-            effects: [[[0; 16]; MOST_DIGITS]; 2],
-        };
-        series.fit([1, 1]);
-        series
+            // They fit no number.
+            numbers: [LastDigits::default(); 2],
+        }
     }
 
-    /// Writes the cursor behind a line of this number that ends at `end`; how long it is.
-    #[inline]
+    /// Writes the cursor behind a line of this number that ends at `end`; how long it is. What is
+    /// behind it in the room may be written over.
+    // The compiler, told to make small code, would call it.
+    #[inline(always)]
     pub fn write(&mut self, end: u64, number: u64, room: &mut [u8; Self::ROOM]) -> usize {
-        let numbers = [end, number];
-        let digits = numbers.map(digits_of);
-        if digits != self.digits {
-            self.fit(digits);
+        let [bytes, lines] = &self.numbers;
+        if !(bytes.fits(end) && lines.fits(number)) {
+            self.fit([end, number]);
         }
-        let mut at = self.head.put(room, 0);
-        let mut sum = self.sum_of_zeros;
-        for ((number, digits), effects) in numbers.into_iter().zip(digits).zip(&self.effects) {
-            put_hex(number, room, at);
-            at += 1 + digits;
-            let mut rest = number;
-            for effect in &effects[..digits] {
-                sum ^= effect[(rest & 15) as usize];
-                rest >>= 4;
-            }
+        room[..SHORT].copy_from_slice(&self.text[..SHORT]);
+        if self.length > SHORT {
+            room[SHORT..].copy_from_slice(&self.text[SHORT..]);
         }
-        at = self.tail.put(room, at);
-        put_hex(u64::from(sum), room, at);
-        at + 1 + digits_of(u64::from(sum))
+        let [bytes, lines] = &self.numbers;
+        // In this order: where the lines have few digits, what is written with them reaches into
+        // the number before.
+        let of_lines = lines.put(number, room);
+        let sum = self.sum_of_zeros ^ of_lines ^ bytes.put(end, room);
+        let zeros = (sum | 1).leading_zeros() / 4;
+        let digits = hex_digits(sum) << (8 * zeros);
+        room[self.length..self.length + 8].copy_from_slice(&digits.to_be_bytes());
+        self.length + 8 - zeros as usize
     }
 
-    /// Makes ready for numbers of so many digits.
+    /// Makes ready for these numbers and those that differ from them in the last digits.
     #[cold]
-    fn fit(&mut self, digits: [usize; 2]) {
-        // Numbers of that length whose first digit is 1 and whose others are 0.
-        let [offset, lines] = digits.map(|digits| 1 << (4 * (digits - 1)));
+    #[inline(never)]
+    fn fit(&mut self, numbers: [u64; 2]) {
+        let [offset, lines] = numbers;
         *self.at.position_mut(self.stream) = Position {
             offset,
             lines,
@@ -113,48 +115,62 @@ impl CursorSeries {
         let text = self.writer.write(&self.at);
         let text = text.as_bytes();
         let behind = text.iter().rposition(|&byte| byte == b'.').unwrap_or(0);
+        self.length = behind + 1;
+        self.text[..self.length].copy_from_slice(&text[..self.length]);
         // The generation is followed by the numbers of the two logs.
-        let head = self.writer.begin().len()
+        let width = CursorText::width;
+        let before = self.writer.begin().len()
             + match self.stream {
                 LogStream::Main => 0,
-                LogStream::Stderr => {
-                    CursorText::width(self.at.main.offset) + CursorText::width(self.at.main.lines)
-                }
+                LogStream::Stderr => width(self.at.main.offset) + width(self.at.main.lines),
             };
-        let tail = head + digits[0] + digits[1] + 2;
-        self.head = Part::of(&text[..head]);
-        self.tail = Part::of(&text[tail..behind]);
-        self.digits = digits;
-        let mut effects = Effects::of_last_byte();
-        effects.follow(self.tail.length);
-        for (which, digits) in digits.into_iter().enumerate().rev() {
-            for of_digit in &mut self.effects[which][..digits] {
-                *of_digit = effects.0;
-                effects.follow(1);
-            }
-            // The dot.
-            effects.follow(1);
-        }
+        let ends = [
+            before + width(offset),
+            before + width(offset) + width(lines),
+        ];
         let sum = u32::from_str_radix(&text_of(&text[behind + 1..]), 16).unwrap_or(0);
-        let first = |which: usize| self.effects[which][digits[which] - 1][1];
-        self.sum_of_zeros = sum ^ first(0) ^ first(1);
+        self.sum_of_zeros = sum;
+        for ((last, number), end) in self.numbers.iter_mut().zip(numbers).zip(ends) {
+            *last = LastDigits::of(number, &text[..behind], end);
+            self.sum_of_zeros ^= last.put(number, &mut [0; Self::ROOM]);
+        }
     }
 }
 
-fn digits_of(number: u64) -> usize {
-    16 - (number | 1).leading_zeros() as usize / 4
-}
-
-/// A dot and a number in hex. Most are small, which takes half as long.
-#[inline]
-fn put_hex(number: u64, room: &mut [u8; CursorSeries::ROOM], at: usize) {
-    room[at] = b'.';
-    match u32::try_from(number) {
-        Ok(number) => {
-            let digits = hex_digits(number) << ((number | 1).leading_zeros() / 4 * 8);
-            room[at + 1..at + 9].copy_from_slice(&digits.to_be_bytes());
+impl LastDigits {
+    /// Of a number that ends at `end` in this text.
+    fn of(number: u64, text: &[u8], end: usize) -> Self {
+        let digits = CursorText::width(number) - 1;
+        let first = match digits {
+            // 0 has a digit too.
+            1 => 0,
+            _ => 1 << (4 * (digits - 1)),
+        };
+        let from = first.max(number & !0xffff);
+        let beside = 8 * (LAST - digits.min(LAST)) as u32;
+        let mask = u32::MAX.checked_shr(beside).unwrap_or(0);
+        let last = text[..end]
+            .last_chunk()
+            .map_or(0, |&last| u32::from_be_bytes(last));
+        let mut effects = Effects::of_last_byte();
+        effects.follow(text.len() - end);
+        let mut of_digits = [[0; 16]; LAST];
+        for of_digit in &mut of_digits[..digits.min(LAST)] {
+            *of_digit = effects.0;
+            effects.follow(1);
         }
-        Err(_) => room[at + 1..at + 17].copy_from_slice(&hex_text(number).0),
+        let most = match digits {
+            1..LAST => (1 << (4 * digits)) - 1,
+            _ => number | 0xffff,
+        };
+        Self {
+            from,
+            count: (most - from).saturating_add(1),
+            end,
+            mask,
+            before: last & !mask,
+            effects: of_digits,
+        }
     }
 }
 
@@ -213,6 +229,7 @@ mod tests {
             end_told: bool,
             is_stderr: bool,
             places in proptest::collection::vec([number(), number()], 1..20),
+            steps in proptest::collection::vec([0_u64..3000, 0_u64..3], 0..90),
         ) {
             let id = TaskId::parse("some-task").unwrap();
             let mut cursor = Cursor::start_of(Generation::generate());
@@ -225,6 +242,12 @@ mod tests {
             (cursor.journal, cursor.end_told) = (journal, end_told);
             let writer = CursorWriter::new(&id, &cursor.generation);
             let mut series = CursorSeries::new(&writer, &cursor, stream);
+            let mut places = places;
+            // And one behind the other, from the last one on.
+            for [bytes, lines] in steps {
+                let [offset, line] = places.last().copied().unwrap_or_default();
+                places.push([offset.saturating_add(bytes), line.saturating_add(lines)]);
+            }
             for [offset, lines] in places {
                 *cursor.position_mut(stream) = Position { offset, lines, mid_line: false };
                 let mut room = [b'?'; CursorSeries::ROOM];

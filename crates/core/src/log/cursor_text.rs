@@ -71,7 +71,7 @@ pub(super) fn hex_text(number: u64) -> ([u8; 16], usize) {
 }
 
 /// A number as eight hex digits, the first one in the highest byte.
-#[inline]
+#[inline(always)]
 pub(super) fn hex_digits(number: u32) -> u64 {
     let number = u64::from(number);
     const EACH: u64 = 0x0101_0101_0101_0101;
@@ -81,6 +81,17 @@ pub(super) fn hex_digits(number: u32) -> u64 {
     let digits = (quarters << 4 | quarters) & (0x0f * EACH);
     let is_letter = (digits + 6 * EACH) >> 4 & EACH;
     digits + u64::from(b'0') * EACH + is_letter * u64::from(b'a' - b'9' - 1)
+}
+
+/// A number as four hex digits, the first one in the highest byte.
+#[inline(always)]
+pub(super) fn hex_four(number: u16) -> u32 {
+    let number = u32::from(number);
+    const EACH: u32 = 0x0101_0101;
+    let halves = (number << 8 | number) & 0x00ff_00ff;
+    let digits = (halves << 4 | halves) & (0x0f * EACH);
+    let is_letter = (digits + 6 * EACH) >> 4 & EACH;
+    digits + u32::from(b'0') * EACH + is_letter * u32::from(b'a' - b'9' - 1)
 }
 
 impl fmt::Debug for CursorText {

@@ -106,23 +106,8 @@ impl Renderer {
         most: usize,
         ends: &mut Vec<u32>,
     ) -> &'a str {
-        let text = match self.view {
-            View::Clean => plain::plain_prefix(block),
-            View::Raw => plain::valid_prefix(block),
-        };
-        ends.clear();
-        let mut start = 0;
-        for at in memchr::memchr_iter(b'\n', text.as_bytes()).take(most) {
-            let Ok(end) = u32::try_from(at + 1) else {
-                break;
-            };
-            if at - start > self.clip.limit() {
-                break;
-            }
-            ends.push(end);
-            start = at + 1;
-        }
-        &text[..start]
+        let is_clean = self.view == View::Clean;
+        plain::plain_lines(block, is_clean, (most, self.clip.limit()), ends)
     }
 
     /// Begins a line that comes in pieces: `begin`, `feed` as often as needed, `finish`. What is

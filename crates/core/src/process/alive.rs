@@ -16,10 +16,24 @@ fn look(pid: i32) -> io::Result<Option<ProcessIdentity>> {
     Ok(os::stat(pid)?.and_then(|stat| living(pid, stat)))
 }
 
+/// A living process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Living {
+    pub identity: ProcessIdentity,
+    /// Whether it has begun a session.
+    pub leads_session: bool,
+}
+
 /// The living process that has this pid now, and the children of whatever has it.
-pub(crate) fn identify_with_children(pid: i32) -> io::Result<(Option<ProcessIdentity>, Vec<i32>)> {
+pub(crate) fn living_with_children(pid: i32) -> io::Result<(Option<Living>, Vec<i32>)> {
     let (stat, children) = os::stat_and_children(pid)?;
-    Ok((stat.and_then(|stat| living(pid, stat)), children))
+    let living = stat.and_then(|stat| {
+        Some(Living {
+            identity: living(pid, stat)?,
+            leads_session: stat.session == pid,
+        })
+    });
+    Ok((living, children))
 }
 
 fn living(pid: i32, stat: ProcessStat) -> Option<ProcessIdentity> {

@@ -35,7 +35,7 @@ pub(crate) use limit::require_descriptors;
 pub use limit::{allow_many_descriptors, enlarge_pipe};
 
 pub(crate) use alive::{
-    has_ended, identify, identify_child, identify_with_children, is_alive, may_be_alive,
+    has_ended, identify, identify_child, is_alive, living_with_children, may_be_alive,
     parent_and_session,
 };
 pub(crate) use os::{
@@ -43,7 +43,7 @@ pub(crate) use os::{
     close_descriptors_from, environment_values, exit_watch, runs_our_program_as, set_title,
     working_directory,
 };
-pub(crate) use reap::{Reaped, reap, reap_child, reap_waiting};
+pub(crate) use reap::{Reaped, child_has_ended, reap, reap_child, reap_waiting};
 pub(crate) use signal::{die_with_parent, kill_group, send, send_while};
 pub(crate) use spawn::{ADDRESS_SPACE_IS_LIMITED, Confinement, SignalMask, Spawn, open_group};
 pub(crate) use terminal::PseudoTerminal;

@@ -29,6 +29,20 @@ pub(crate) fn reap_waiting() -> Reaped {
     reap_with(0)
 }
 
+/// Whether this is a child of ours that has ended; it stays to be taken in.
+pub(crate) fn child_has_ended(pid: i32) -> bool {
+    let Ok(id) = libc::id_t::try_from(pid) else {
+        return false;
+    };
+    // SAFETY: integers only; the kernel fills it in, and leaves 0 for "none".
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the place is ours and as large as it has to be.
+    let asked = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, options) };
+    // SAFETY: it is zeroed, or of the kind that tells of a child.
+    asked == 0 && unsafe { info.si_pid() } == pid
+}
+
 /// Takes in this child, if it has ended.
 pub(crate) fn reap_child(pid: i32) {
     let mut status = 0;
@@ -64,4 +78,26 @@ fn exit_of(status: libc::c_int) -> Option<MainExit> {
         return SignalNumber::from_number(libc::WTERMSIG(status)).map(MainExit::Signal);
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_child_that_has_ended_is_told_from_one_that_lives_and_stays() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        assert!(!child_has_ended(pid));
+        assert!(!child_has_ended(std::process::id().cast_signed()));
+        drop(child.stdin.take());
+        while !child_has_ended(pid) {
+            std::thread::yield_now();
+        }
+        assert!(child_has_ended(pid));
+        assert!(child.wait().unwrap().success());
+        assert!(!child_has_ended(pid));
+    }
 }

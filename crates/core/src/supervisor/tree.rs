@@ -91,7 +91,10 @@ impl Tree {
 
     /// Looks for all of its processes.
     fn walk(&self) -> Walk {
-        let mut walk = Walk::default();
+        self.walk_as(Walk::default())
+    }
+
+    fn walk_as(&self, mut walk: Walk) -> Walk {
         if let Some(probe) = self.probe {
             walk.pass_over(probe);
         }
@@ -133,8 +136,24 @@ impl Tree {
 
     /// Whether nothing of it is alive. Who cannot look does not know that.
     pub(crate) fn is_gone(&self) -> bool {
-        let walk = self.walk();
-        !walk.is_blind && walk.living.is_empty()
+        if self.is_foreign() {
+            // All that is found of it is kept for the next look.
+            let walk = self.walk();
+            return !walk.is_blind && walk.living.is_empty();
+        }
+        let mut before = Vec::new();
+        loop {
+            let walk = self.walk_as(Walk::for_one());
+            if walk.is_blind || !walk.living.is_empty() {
+                return false;
+            }
+            // Who ended after our children were listed has left us its own, which are not in that
+            // list. Who had ended before has not.
+            if walk.found == before {
+                return true;
+            }
+            before = walk.found;
+        }
     }
 
     /// Sends signals to every process, once each, also to those that appear meanwhile.

@@ -16,9 +16,23 @@ pub(super) struct Walk {
     seen: BTreeSet<i32>,
     /// Set when we lacked what it takes to look (descriptors, say): there may be more.
     pub is_blind: bool,
+    /// Whether one that lives is all that is to be known.
+    one_will_do: bool,
 }
 
 impl Walk {
+    /// Looks no further than to the first that lives.
+    pub(super) fn for_one() -> Self {
+        Self {
+            one_will_do: true,
+            ..Self::default()
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.one_will_do && !self.living.is_empty()
+    }
+
     fn children(&mut self, pid: i32) -> Vec<i32> {
         let listed = process::children(pid);
         self.seen_all(listed)
@@ -43,7 +57,17 @@ impl Walk {
         // Who has gone is forgotten: the pid may be somebody else's next time.
         judged.retain(|pid| children.contains(pid));
         for pid in children {
+            if self.is_done() {
+                return;
+            }
             if self.seen.contains(&pid) {
+                continue;
+            }
+            // One call instead of four, for each that a sweep has just ended. What it had started is
+            // ours by now, and is found by the next look if not by this one.
+            if process::child_has_ended(pid) {
+                self.seen.insert(pid);
+                self.found.push(pid);
                 continue;
             }
             if Some(pid) == main || judged.contains(&pid) || !is_of_another_task(pid, token) {
@@ -78,15 +102,19 @@ impl Walk {
             if !self.seen.insert(pid) {
                 continue;
             }
-            let looked = process::identify_with_children(pid);
+            let looked = process::living_with_children(pid);
             self.is_blind |= looked.is_err();
             let (living, children) = looked.unwrap_or_default();
-            // What has ended is no supervisor any more.
-            if living.is_some() && is_supervisor(pid) {
+            // What has ended is no supervisor any more. One that lives is executed in a session of
+            // its own before it is in its task's folder.
+            if living.is_some_and(|living| living.leads_session) && is_supervisor(pid) {
                 continue;
             }
             self.found.push(pid);
-            self.living.extend(living);
+            self.living.extend(living.map(|living| living.identity));
+            if self.is_done() {
+                return;
+            }
             waiting.extend(children);
         }
     }
