@@ -109,7 +109,7 @@ impl Stage for Real {
             BufReader::new(pipe).read_line(&mut told)?;
         }
         match told.as_str() {
-            "away\n" => Ok(()),
+            "away\n" => self.stderr(&format!("process {} is left behind", child.id())),
             _ => Err(io::Error::other(
                 "the process that was to be left behind did not start",
             )),
