@@ -98,6 +98,33 @@ pub enum AgentEvent {
 }
 
 impl AgentEvent {
+    /// The `type` of its frame.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Session { .. } => "agent.session",
+            Self::Text { .. } => "agent.text",
+            Self::Thinking { .. } => "agent.thinking",
+            Self::ToolStart { .. } => "agent.tool_start",
+            Self::ToolDelta { .. } => "agent.tool_delta",
+            Self::ToolEnd { .. } => "agent.tool_end",
+            Self::End { .. } => "agent.end",
+            Self::Crashed { .. } => "agent.crashed",
+        }
+    }
+
+    /// The `data` of its frame.
+    pub fn into_data(self, run: u32) -> Map<String, Value> {
+        let mut data = match serde_json::to_value(self) {
+            Ok(Value::Object(mut whole)) => match whole.remove("data") {
+                Some(Value::Object(data)) => data,
+                _ => Map::new(),
+            },
+            _ => Map::new(),
+        };
+        data.insert("run".into(), run.into());
+        data
+    }
+
     /// Whether nothing follows it in its run.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::End { .. } | Self::Crashed { .. })
@@ -145,7 +172,7 @@ pub enum Category {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Usage {
-    /// Read anew, those that came from or went into a cache aside where the provider tells them apart.
+    /// Read, as the provider counts it: claude counts those from a cache apart, codex and gemini here too.
     pub input: Option<u64>,
     /// Written.
     pub output: Option<u64>,
@@ -158,9 +185,28 @@ pub struct Usage {
 }
 
 impl Usage {
-    fn combine(self, other: Self, with: fn(u64, u64) -> u64) -> Self {
+    /// What was used since; nothing if a count has fallen, so that these are not of one sum.
+    pub fn since(self, before: Self) -> Option<Self> {
+        let each = |now: Option<u64>, then: Option<u64>| match now {
+            Some(now) => now.checked_sub(then.unwrap_or(0)).map(Some),
+            None => Some(None),
+        };
+        Some(Self {
+            input: each(self.input, before.input)?,
+            output: each(self.output, before.output)?,
+            cache_read: each(self.cache_read, before.cache_read)?,
+            cache_write: each(self.cache_write, before.cache_write)?,
+            reasoning: each(self.reasoning, before.reasoning)?,
+        })
+    }
+}
+
+impl Add for Usage {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
         let each = |a: Option<u64>, b: Option<u64>| match (a, b) {
-            (Some(a), Some(b)) => Some(with(a, b)),
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
             (a, b) => a.or(b),
         };
         Self {
@@ -170,12 +216,5 @@ impl Usage {
             cache_write: each(self.cache_write, other.cache_write),
             reasoning: each(self.reasoning, other.reasoning),
         }
-    }
-}
-
-impl Add for Usage {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        self.combine(other, u64::saturating_add)
     }
 }

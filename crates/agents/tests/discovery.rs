@@ -26,7 +26,10 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let machine = Self { folder, variables: Vec::new() };
+        let machine = Self {
+            folder,
+            variables: Vec::new(),
+        };
         fs::create_dir(machine.path("bin")).unwrap();
         fs::create_dir(machine.path("home")).unwrap();
         let (bin, home) = (machine.path("bin"), machine.path("home"));
@@ -44,7 +47,10 @@ impl Machine {
 
     /// A script of the shell; it finds no other programs.
     fn script(self, name: &str, body: &str) -> Self {
-        install(&self.path("bin").join(name), &format!("#!/bin/sh\n{body}\n"));
+        install(
+            &self.path("bin").join(name),
+            &format!("#!/bin/sh\n{body}\n"),
+        );
         self
     }
 
@@ -57,7 +63,9 @@ impl Machine {
 
     fn surroundings(&self) -> Surroundings {
         let variables = self.variables.iter().cloned();
-        variables.map(|(name, value)| (OsString::from(name), value)).collect()
+        variables
+            .map(|(name, value)| (OsString::from(name), value))
+            .collect()
     }
 
     fn facts(&self, provider: Provider) -> ProviderFacts {
@@ -74,7 +82,12 @@ fn install(path: &Path, text: &str) {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    writer.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    writer
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
     assert!(writer.wait().unwrap().success());
 }
 
@@ -82,7 +95,10 @@ fn install(path: &Path, text: &str) {
 fn an_empty_machine_has_only_the_mock() {
     let machine = Machine::new();
     let all = list(&machine.surroundings());
-    assert_eq!(all.iter().map(|it| it.provider).collect::<Vec<_>>(), Provider::ALL);
+    assert_eq!(
+        all.iter().map(|it| it.provider).collect::<Vec<_>>(),
+        Provider::ALL
+    );
     for facts in all {
         let is_mock = facts.provider == Provider::Mock;
         assert_eq!(facts.installed, is_mock, "{facts:?}");
@@ -102,7 +118,10 @@ fn what_is_there_is_found_with_its_version() {
     assert!(claude.installed);
     assert_eq!(claude.path, Some(machine.path("bin/claude")));
     assert_eq!(claude.version.as_deref(), Some("2.1.119 (Claude Code)"));
-    assert_eq!(machine.facts(Provider::Codex).version.as_deref(), Some("codex-cli 0.124.0"));
+    assert_eq!(
+        machine.facts(Provider::Codex).version.as_deref(),
+        Some("codex-cli 0.124.0")
+    );
     assert!(!machine.facts(Provider::Gemini).installed);
 }
 
@@ -110,7 +129,10 @@ fn what_is_there_is_found_with_its_version() {
 fn a_program_is_asked_only_for_its_version_without_input_and_without_colours() {
     let body = r#"read line && exit 1; echo "$#:$1:$NO_COLOR:$TERM:$KEEP""#;
     let machine = Machine::new().with("KEEP", "kept").script("pi", body);
-    assert_eq!(machine.facts(Provider::Pi).version.as_deref(), Some("1:--version:1:dumb:kept"));
+    assert_eq!(
+        machine.facts(Provider::Pi).version.as_deref(),
+        Some("1:--version:1:dumb:kept")
+    );
 }
 
 #[test]
@@ -125,7 +147,11 @@ fn a_program_that_fails_or_says_nothing_has_no_version() {
 #[test]
 fn a_version_is_one_short_line() {
     let body = r"printf '\033[1m1.0\007'; i=0; while [ $i -lt 2000 ]; do printf xxxxx; i=$((i+1)); done; echo";
-    let version = Machine::new().script("goose", body).facts(Provider::Goose).version.unwrap();
+    let version = Machine::new()
+        .script("goose", body)
+        .facts(Provider::Goose)
+        .version
+        .unwrap();
     assert!(version.starts_with("[1m1.0xxx"), "{version}");
     assert_eq!(version.chars().count(), 200);
 }
@@ -145,7 +171,11 @@ fn a_program_that_hangs_is_ended_with_what_it_started() {
     let facts = machine.facts(Provider::Gemini);
     assert!(facts.installed);
     assert_eq!(facts.version, None);
-    assert!(start.elapsed() >= Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
     let pids = fs::read_to_string(pids).unwrap();
     for pid in pids.split_whitespace() {
         let pid = Pid::from_raw(pid.parse().unwrap());
@@ -167,7 +197,12 @@ fn is_alive(pid: Pid) -> bool {
     let read = File::open(format!("/proc/{pid}/stat"))
         .and_then(|mut file| file.read_to_string(&mut status));
     match read {
-        Ok(_) => !status.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'),
+        Ok(_) => !status
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .trim_start()
+            .starts_with('Z'),
         Err(_) => cfg!(not(target_os = "linux")),
     }
 }
@@ -181,7 +216,10 @@ fn a_program_that_leaves_somebody_with_its_output_is_not_waited_for() {
     let body = format!("( read line < {} ) &\necho 1.0", fifo.display());
     let machine = machine.script("gemini", &body);
     let start = Instant::now();
-    assert_eq!(machine.facts(Provider::Gemini).version.as_deref(), Some("1.0"));
+    assert_eq!(
+        machine.facts(Provider::Gemini).version.as_deref(),
+        Some("1.0")
+    );
     let elapsed = start.elapsed();
     // Lets it go: waits until it is there, and closes.
     File::options().write(true).open(&fifo).map(drop).unwrap();
@@ -213,8 +251,15 @@ fn what_is_not_there_is_told_with_where_it_was_looked_for_and_how_to_get_it() {
     let absent = Provider::Codex.find(&machine.surroundings()).unwrap_err();
     let text = absent.to_string();
     assert!(text.contains("codex is not installed"), "{text}");
-    assert!(text.contains(machine.path("bin").to_str().unwrap()), "{text}");
-    assert!(absent.hint().contains("npm install --global @openai/codex"), "{}", absent.hint());
+    assert!(
+        text.contains(machine.path("bin").to_str().unwrap()),
+        "{text}"
+    );
+    assert!(
+        absent.hint().contains("npm install --global @openai/codex"),
+        "{}",
+        absent.hint()
+    );
     assert_eq!(absent.searched, [machine.path("bin")]);
     assert_eq!(Provider::Mock.find(&machine.surroundings()), Ok(None));
 }
@@ -228,10 +273,16 @@ fn a_login_is_told_by_where_it_was_seen_and_never_by_its_secret() {
         .with("CODEX_API_KEY", "")
         .with("OPENAI_API_KEY", "s3cret")
         .with("GEMINI_API_KEY", "s3cret");
-    assert_eq!(login(&machine, Provider::Claude), variable("ANTHROPIC_API_KEY"));
+    assert_eq!(
+        login(&machine, Provider::Claude),
+        variable("ANTHROPIC_API_KEY")
+    );
     // An empty key is none, and that of another program is not codex's.
     assert_eq!(login(&machine, Provider::Codex), None);
-    assert_eq!(login(&machine, Provider::Gemini), variable("GEMINI_API_KEY"));
+    assert_eq!(
+        login(&machine, Provider::Gemini),
+        variable("GEMINI_API_KEY")
+    );
     assert_eq!(login(&machine, Provider::Mock), None);
     let told = serde_json::to_string(&list(&machine.surroundings())).unwrap();
     assert!(!told.contains("s3cret"), "{told}");
@@ -253,7 +304,11 @@ fn a_login_may_be_a_file() {
         let expected = Some(Login::File(machine.path(file)));
         assert_eq!(machine.facts(provider).login, expected, "{provider}");
         let machine = Machine::new().file(file, "");
-        assert_eq!(machine.facts(provider).login, None, "{provider}: an empty file is none");
+        assert_eq!(
+            machine.facts(provider).login,
+            None,
+            "{provider}: an empty file is none"
+        );
     }
     let moved = [
         (Provider::Claude, "CLAUDE_CONFIG_DIR", ".credentials.json"),
@@ -281,7 +336,10 @@ fn whoever_is_not_logged_in_is_told_how() {
 
 #[test]
 fn the_installer_is_the_documented_one() {
-    let machine = Machine::new().script("npm", "").script("bash", "").script("curl", "");
+    let machine = Machine::new()
+        .script("npm", "")
+        .script("bash", "")
+        .script("curl", "");
     let packages = [
         (Provider::Claude, "@anthropic-ai/claude-code"),
         (Provider::Codex, "@openai/codex"),
@@ -292,12 +350,20 @@ fn the_installer_is_the_documented_one() {
     for (provider, package) in packages {
         let installer = provider.installer(&machine.surroundings()).unwrap();
         assert_eq!(installer.argv, ["npm", "install", "--global", package]);
-        assert_eq!(installer.command_line(), format!("npm install --global {package}"));
+        assert_eq!(
+            installer.command_line(),
+            format!("npm install --global {package}")
+        );
     }
     let goose = Provider::Goose.installer(&machine.surroundings()).unwrap();
-    let [shell, option, script] = &goose.argv[..] else { panic!("{goose:?}") };
+    let [shell, option, script] = &goose.argv[..] else {
+        panic!("{goose:?}")
+    };
     assert_eq!((shell.as_str(), option.as_str()), ("bash", "-c"));
-    assert!(script.contains("download_cli.sh") && script.contains("CONFIGURE=false"), "{script}");
+    assert!(
+        script.contains("download_cli.sh") && script.contains("CONFIGURE=false"),
+        "{script}"
+    );
 }
 
 #[test]
@@ -308,7 +374,9 @@ fn an_installation_that_cannot_be_is_refused_before_it_begins() {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains(missing), "{error}");
     }
-    let error = Provider::Mock.installer(&machine.surroundings()).unwrap_err();
+    let error = Provider::Mock
+        .installer(&machine.surroundings())
+        .unwrap_err();
     assert!(error.to_string().contains("built in"), "{error}");
 }
 
@@ -326,7 +394,10 @@ fn an_installation_is_reported_as_it_went() {
     let installed = installer.run(Provider::Pi, &surroundings).unwrap();
     assert_eq!(installed.argv, installer.argv);
     assert_eq!(installed.exit_code, Some(0));
-    assert_eq!(installed.output, "install --global @mariozechner/pi-coding-agent\noops\n");
+    assert_eq!(
+        installed.output,
+        "install --global @mariozechner/pi-coding-agent\noops\n"
+    );
     assert_eq!(installed.path, Some(bin.join("pi")));
 }
 
@@ -340,12 +411,18 @@ fn of_what_an_installer_prints_the_last_is_kept() {
     assert_eq!(installed.exit_code, Some(3));
     assert_eq!(installed.path, None);
     assert_eq!(installed.output.len(), 4096);
-    assert!(installed.output.ends_with("line 2999\n"), "{}", installed.output);
+    assert!(
+        installed.output.ends_with("line 2999\n"),
+        "{}",
+        installed.output
+    );
 }
 
 #[test]
 fn facts_are_told_in_these_words() {
-    let machine = Machine::new().script("pi", "echo 0.58.3").with("XAI_API_KEY", "x");
+    let machine = Machine::new()
+        .script("pi", "echo 0.58.3")
+        .with("XAI_API_KEY", "x");
     let facts = serde_json::to_value(machine.facts(Provider::Pi)).unwrap();
     let expected = json!({
         "provider": "pi", "installed": true, "path": machine.path("bin/pi"), "version": "0.58.3",

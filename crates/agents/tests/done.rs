@@ -24,26 +24,52 @@ const GOES_ON: Option<Says> = Some(Says::GoesOn);
 fn the_last_lines_of_each_provider_are_known() {
     use Provider::*;
     let cases = [
-        (Claude, r#"{"type":"result","subtype":"success","is_error":false,"result":"Done."}"#),
-        (Claude, r#"{ "type" : "result", "subtype": "error_max_turns", "is_error": true }"#),
+        (
+            Claude,
+            r#"{"type":"result","subtype":"success","is_error":false,"result":"Done."}"#,
+        ),
+        (
+            Claude,
+            r#"{ "type" : "result", "subtype": "error_max_turns", "is_error": true }"#,
+        ),
         (Claude, r#"data: {"type":"result","subtype":"success"}"#),
-        (Mock, r#"{"type":"result","is_error":false,"result":"x","session_id":"mock-1"}"#),
-        (Codex, r#"{"type":"turn.completed","usage":{"input_tokens":1,"output_tokens":2}}"#),
+        (
+            Mock,
+            r#"{"type":"result","is_error":false,"result":"x","session_id":"mock-1"}"#,
+        ),
+        (
+            Codex,
+            r#"{"type":"turn.completed","usage":{"input_tokens":1,"output_tokens":2}}"#,
+        ),
         (Codex, r#"{"type":"turn.failed","error":{"message":"401"}}"#),
-        (Gemini, r#"{"type":"result","timestamp":"2026-06-30T21:18:25Z","status":"success"}"#),
+        (
+            Gemini,
+            r#"{"type":"result","timestamp":"2026-06-30T21:18:25Z","status":"success"}"#,
+        ),
         (
             Opencode,
             r#"{"type":"step_finish","timestamp":1,"sessionID":"ses_1","part":{"id":"prt_1","type":"step-finish","reason":"stop","cost":0.1}}"#,
         ),
-        (Opencode, r#"{"type":"error","timestamp":1,"error":{"name":"APIError"}}"#),
+        (
+            Opencode,
+            r#"{"type":"error","timestamp":1,"error":{"name":"APIError"}}"#,
+        ),
         (Opencode, r#"{"type":"done","reason":"idle","rejected":[]}"#),
         (Goose, r#"{"type":"complete","total_tokens":29328}"#),
         (Goose, r#"{"type":"error","error":"no provider"}"#),
         (Pi, r#"{"type":"agent_end","messages":[]}"#),
     ];
     for (provider, line) in cases {
-        assert_eq!(says(provider, Stream::Stdout, line), DONE, "{provider} {line}");
-        assert_eq!(says(provider, Stream::Stderr, line), None, "{provider} {line}");
+        assert_eq!(
+            says(provider, Stream::Stdout, line),
+            DONE,
+            "{provider} {line}"
+        );
+        assert_eq!(
+            says(provider, Stream::Stderr, line),
+            None,
+            "{provider} {line}"
+        );
     }
 }
 
@@ -87,7 +113,11 @@ fn a_line_that_only_speaks_of_the_end_is_none() {
         (Mock, "noise".to_owned()),
     ];
     for (provider, line) in cases {
-        assert_eq!(says(provider, Stream::Stdout, &line), None, "{provider} {line}");
+        assert_eq!(
+            says(provider, Stream::Stdout, &line),
+            None,
+            "{provider} {line}"
+        );
     }
 }
 
@@ -97,19 +127,29 @@ fn what_comes_after_the_end_revokes_it() {
     let cases = [
         (Claude, r#"{"type":"assistant","message":{"content":[]}}"#),
         (Claude, r#"{"type":"user","message":{}}"#),
-        (Claude, r#"{"type":"system","subtype":"init","session_id":"s"}"#),
+        (
+            Claude,
+            r#"{"type":"system","subtype":"init","session_id":"s"}"#,
+        ),
         (Codex, r#"{"type":"turn.started"}"#),
         (Codex, r#"{"type":"item.started","item":{}}"#),
         (Gemini, r#"{"type":"message","role":"assistant"}"#),
         (Opencode, r#"{"type":"step_start","part":{}}"#),
-        (Opencode, r#"{"type":"text","part":{"text":"\"reason\":\"stop\""}}"#),
+        (
+            Opencode,
+            r#"{"type":"text","part":{"text":"\"reason\":\"stop\""}}"#,
+        ),
         (Goose, r#"{"type":"message","message":{}}"#),
         (Pi, r#"{"type":"auto_retry_start","attempt":1}"#),
         (Pi, r#"{"type":"agent_start"}"#),
         (Mock, r#"{"type":"assistant","message":{}}"#),
     ];
     for (provider, line) in cases {
-        assert_eq!(says(provider, Stream::Stdout, line), GOES_ON, "{provider} {line}");
+        assert_eq!(
+            says(provider, Stream::Stdout, line),
+            GOES_ON,
+            "{provider} {line}"
+        );
     }
 }
 
@@ -133,8 +173,16 @@ fn opencode_tells_of_some_ends_only_in_its_log() {
             .to_owned(),
     ];
     for line in done {
-        assert_eq!(says(Provider::Opencode, Stream::Stderr, &line), DONE, "{line}");
-        assert_eq!(says(Provider::Opencode, Stream::Stdout, &line), None, "{line}");
+        assert_eq!(
+            says(Provider::Opencode, Stream::Stderr, &line),
+            DONE,
+            "{line}"
+        );
+        assert_eq!(
+            says(Provider::Opencode, Stream::Stdout, &line),
+            None,
+            "{line}"
+        );
     }
     let misses = [
         logfmt("ERROR", "true", "build"),
@@ -148,14 +196,21 @@ fn opencode_tells_of_some_ends_only_in_its_log() {
         "ERROR 2026-05-23T10:00:00 +12ms service=session.processors error=x".to_owned(),
     ];
     for line in misses {
-        assert_eq!(says(Provider::Opencode, Stream::Stderr, &line), None, "{line}");
+        assert_eq!(
+            says(Provider::Opencode, Stream::Stderr, &line),
+            None,
+            "{line}"
+        );
     }
 }
 
 #[test]
 fn only_opencode_is_listened_to_on_standard_error() {
     for provider in Provider::ALL {
-        let listens = provider.done_patterns().iter().any(|it| it.stream == Stream::Stderr);
+        let listens = provider
+            .done_patterns()
+            .iter()
+            .any(|it| it.stream == Stream::Stderr);
         assert_eq!(listens, provider == Provider::Opencode, "{provider}");
     }
 }

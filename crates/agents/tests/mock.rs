@@ -24,13 +24,17 @@ fn main() -> ExitCode {
         ("a_crash_is_a_kill", a_crash_is_a_kill),
         ("hang_waits_for_its_end", hang_waits_for_its_end),
         ("ignore_term_stays", ignore_term_stays),
-        ("fork_leaves_a_process_with_the_output", fork_leaves_a_process_with_the_output),
+        (
+            "fork_leaves_a_process_with_the_output",
+            fork_leaves_a_process_with_the_output,
+        ),
         ("it_ends_when_nobody_reads", it_ends_when_nobody_reads),
     ];
+    let mut report = std::io::stdout();
     for (name, test) in tests {
         test();
         // There is no harness that would.
-        writeln!(std::io::stdout(), "test {name} ... ok").unwrap();
+        writeln!(report, "test {name} ... ok").unwrap();
     }
     ExitCode::SUCCESS
 }
@@ -81,7 +85,12 @@ impl Mock {
     fn rest(mut self) -> (String, String, ExitStatus) {
         let (mut output, mut errors) = (String::new(), String::new());
         self.output.read_to_string(&mut output).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut errors)
+            .unwrap();
         (output, errors, self.child.wait().unwrap())
     }
 }
@@ -104,20 +113,34 @@ fn here() -> std::path::PathBuf {
 
 fn a_script_is_followed() {
     let folder = tempfile::tempdir().unwrap();
-    let prompt = "Hello.\nwrite a.txt some words\nnoise [WARN] x\nstderr oh\npartial two pieces\nsleep 1\n";
-    let mock = Mock::start(prompt, &["--session-id", "s1", "--model", "m"], folder.path());
+    let prompt =
+        "Hello.\nwrite a.txt some words\nnoise [WARN] x\nstderr oh\npartial two pieces\nsleep 1\n";
+    let mock = Mock::start(
+        prompt,
+        &["--session-id", "s1", "--model", "m"],
+        folder.path(),
+    );
     let (output, errors, status) = mock.rest();
     assert_eq!(status.code(), Some(0), "{errors}");
     assert_eq!(errors, "oh\n");
-    assert_eq!(fs::read_to_string(folder.path().join("a.txt")).unwrap(), "some words");
+    assert_eq!(
+        fs::read_to_string(folder.path().join("a.txt")).unwrap(),
+        "some words"
+    );
     let lines: Vec<&str> = output.lines().collect();
     assert_eq!(lines.len(), 7, "{output}");
     assert_eq!(lines[4], "[WARN] x");
     let (first, last) = (json(lines[0]), json(lines[6]));
-    assert_eq!((&first["session_id"], &first["model"]), (&"s1".into(), &"m".into()));
+    assert_eq!(
+        (&first["session_id"], &first["model"]),
+        (&"s1".into(), &"m".into())
+    );
     let folder = folder.path().canonicalize().unwrap();
     assert_eq!(first["cwd"], folder.to_str().unwrap());
-    assert_eq!((&last["type"], &last["result"]), (&"result".into(), &"two pieces".into()));
+    assert_eq!(
+        (&last["type"], &last["result"]),
+        (&"result".into(), &"two pieces".into())
+    );
 }
 
 fn a_session_is_gone_on_with() {
@@ -129,10 +152,19 @@ fn a_session_is_gone_on_with() {
 }
 
 fn it_exits_as_told() {
-    let cases = [("exit 0", 0, 1), ("exit 255", 255, 1), ("no-result", 0, 1), ("error 429", 1, 2)];
+    let cases = [
+        ("exit 0", 0, 1),
+        ("exit 255", 255, 1),
+        ("no-result", 0, 1),
+        ("error 429", 1, 2),
+    ];
     for (prompt, code, lines) in cases {
         let (output, _, status) = Mock::start(prompt, &[], &here()).rest();
-        assert_eq!((status.code(), output.lines().count()), (Some(code), lines), "{prompt}");
+        assert_eq!(
+            (status.code(), output.lines().count()),
+            (Some(code), lines),
+            "{prompt}"
+        );
     }
 }
 
@@ -152,7 +184,11 @@ fn hang_waits_for_its_end() {
 }
 
 fn ignore_term_stays() {
-    let mut mock = Mock::start("ignore-term\nsay ready\nsleep 50\nsay b\nhang", &[], &here());
+    let mut mock = Mock::start(
+        "ignore-term\nsay ready\nsleep 50\nsay b\nhang",
+        &[],
+        &here(),
+    );
     mock.line();
     assert!(mock.line().contains("ready"));
     mock.signal(Signal::SIGTERM);
@@ -168,11 +204,17 @@ fn fork_leaves_a_process_with_the_output() {
     let lines = [mock.line(), mock.line(), mock.line()];
     assert_eq!(json(&lines[2])["type"], "result");
     let mut told = String::new();
-    BufReader::new(mock.child.stderr.take().unwrap()).read_line(&mut told).unwrap();
+    BufReader::new(mock.child.stderr.take().unwrap())
+        .read_line(&mut told)
+        .unwrap();
     let pid = told.split_whitespace().find_map(|word| word.parse().ok());
     let left = Left(Pid::from_raw(pid.unwrap_or_else(|| panic!("{told}"))));
     assert_eq!(mock.child.wait().unwrap().code(), Some(0));
-    assert_eq!(getsid(Some(left.0)), Ok(left.0), "it has a session of its own");
+    assert_eq!(
+        getsid(Some(left.0)),
+        Ok(left.0),
+        "it has a session of its own"
+    );
     // It has the output, which ends with it.
     drop(left);
     let mut rest = String::new();

@@ -90,7 +90,7 @@ impl Play<'_> {
                 let line = self.text(text);
                 self.in_two_pieces(&line)?;
             }
-            Directive::Tool { name, input } => self.tool(&name, input, "ok", false)?,
+            Directive::Tool { name, input } => self.tool(&name, &input, "ok", false)?,
             Directive::Write { path, text } => self.write(&path, &text)?,
             Directive::Sleep(millis) => {
                 self.output.flush()?;
@@ -155,7 +155,7 @@ impl Play<'_> {
     fn tool(
         &mut self,
         name: &str,
-        input: Map<String, Value>,
+        input: &Map<String, Value>,
         output: &str,
         failed: bool,
     ) -> io::Result<()> {
@@ -177,8 +177,8 @@ impl Play<'_> {
         input.insert("file_path".to_owned(), path.into());
         input.insert("content".to_owned(), text.into());
         match self.stage.write_file(path, text) {
-            Ok(()) => self.tool("Write", input, &format!("File written: {path}"), false),
-            Err(error) => self.tool("Write", input, &format!("Error: {error}"), true),
+            Ok(()) => self.tool("Write", &input, &format!("File written: {path}"), false),
+            Err(error) => self.tool("Write", &input, &format!("Error: {error}"), true),
         }
     }
 

@@ -1,12 +1,10 @@
-//! Claude.
+//! Claude Code: `--output-format stream-json`.
 
-use super::{Cli, Read};
+use super::{Cli, Read, claude_lines};
 use crate::install::Installer;
 use crate::invocation::{Argv, DonePattern, Invocation, Program, Turn, line_of_type};
-use crate::line::Line;
 use crate::login::{LoginFile, LoginTraces};
 use crate::request::Mode;
-use crate::run::Run;
 use crate::supports::Supports;
 
 /// The CLI.
@@ -14,7 +12,7 @@ pub(crate) struct Claude;
 
 impl Cli for Claude {
     fn reader(&self) -> Box<dyn Read> {
-        Box::new(Reader)
+        Box::new(claude_lines::Reader::default())
     }
 
     fn program(&self) -> Program {
@@ -106,13 +104,3 @@ pub(super) const DONE_PATTERNS: [DonePattern; 3] = [
         r#"\s*"subtype"\s*:\s*"init""#
     )),
 ];
-
-struct Reader;
-
-impl Read for Reader {
-    fn line(&mut self, _line: &Line<'_>, _run: &mut Run) {}
-
-    fn begins_run(&self, _line: &Line<'_>) -> bool {
-        false
-    }
-}

@@ -1,13 +1,20 @@
-//! Gemini.
+//! Gemini CLI: `--output-format stream-json`.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::{Cli, Read};
+use crate::event::{AgentError, Category, Usage};
 use crate::install::Installer;
 use crate::invocation::{Argv, DonePattern, Invocation, Program, Turn, line_of_type};
 use crate::line::Line;
 use crate::login::{LoginFile, LoginTraces};
+use crate::object::Object;
 use crate::request::Mode;
 use crate::run::Run;
 use crate::supports::{Missing, Supports};
+use crate::tool::{Names, Tool, output_text};
 
 /// The CLI.
 pub(crate) struct Gemini;
@@ -97,12 +104,127 @@ impl Cli for Gemini {
     }
 }
 
+const TOOLS: Names = &[
+    ("run_shell_command", "shell"),
+    ("write_file", "write"),
+    ("read_file", "read"),
+    ("replace", "edit"),
+    ("grep_search", "grep"),
+    ("search_file_content", "grep"),
+    ("list_directory", "glob"),
+];
+
 struct Reader;
 
 impl Read for Reader {
-    fn line(&mut self, _line: &Line<'_>, _run: &mut Run) {}
+    fn line(&mut self, kind: &str, line: &Object<'_>, run: &mut Run) {
+        match kind {
+            "init" => {
+                run.session(&line.text_or_empty("session_id"));
+                run.answers_with(&line.text_or_empty("model"));
+            }
+            // The prompt comes back as a message of the user.
+            "message" if line.text_or_empty("role") == "user" => {}
+            "message" if line.is_true("delta") => run.text_delta(&line.text_or_empty("content")),
+            "message" => run.text(&line.text_or_empty("content")),
+            "tool_use" => {
+                let id = line
+                    .word("tool_id")
+                    .map_or_else(|| run.unnamed_tool(), Into::into);
+                let name = line.text_or_empty("tool_name");
+                run.tool_start(&id, Tool::new(&name, line.value("parameters"), TOOLS), None);
+            }
+            "tool_result" => tool_result(line, run),
+            // Warnings among them; the result tells what it comes to.
+            "error" => run.remember(AgentError::from_value(&line.to_value())),
+            "result" => result(line, run),
+            "assistant.delta" => run.text_delta(&line.text_or_empty("text")),
+            "assistant.complete" => run.ended(None),
+            "tool.start" => {
+                let id = run.unnamed_tool();
+                let name = line.text_or_empty("name");
+                run.tool_start(&id, Tool::new(&name, line.value("input"), TOOLS), None);
+            }
+            "tool.delta" => {
+                if let Some(id) = run.last_open_tool() {
+                    run.tool_delta(&id, &line.text_or_empty("text"));
+                }
+            }
+            "tool.end" => {
+                if let Some(id) = run.last_open_tool() {
+                    run.tool_end(&id, output_text(line.value("output")), false);
+                }
+            }
+            _ => run.unknown(),
+        }
+    }
 
-    fn begins_run(&self, _line: &Line<'_>) -> bool {
-        false
+    /// The true reason is often only in a dump before the result: its first line, and in the result
+    /// "unknown error".
+    fn diagnose(&mut self, text: &str, run: &mut Run) {
+        if ERROR.is_match(text) || (run.evidence().is_none() && REASON.is_match(text)) {
+            run.remember(AgentError::from_text(&REPORT.replace(text, " ")));
+        }
+    }
+
+    fn exit_code(&self, code: i32) -> Option<Category> {
+        match code {
+            41 => Some(Category::Auth),
+            53 => Some(Category::Limit),
+            55 => Some(Category::Permission),
+            _ => None,
+        }
+    }
+
+    fn begins_run(&self, line: &Line<'_>) -> bool {
+        matches!(line, Line::Json("init", _))
     }
 }
+
+fn tool_result(line: &Object<'_>, run: &mut Run) {
+    let named = line.word("tool_id").map(Into::into);
+    let Some(id) = named.or_else(|| run.last_open_tool()) else {
+        return;
+    };
+    let is_error = line.text_or_empty("status") == "error" || line.raw("error").is_some();
+    let output = match line.word("output") {
+        Some(output) => output.into_owned(),
+        None if is_error => crate::category::reason(&line.value("error")),
+        None => output_text(line.value("output")),
+    };
+    run.tool_end(&id, output, is_error);
+}
+
+fn result(line: &Object<'_>, run: &mut Run) {
+    let stats = line.object("stats");
+    let usage = Usage {
+        input: stats.count("input_tokens"),
+        output: stats.count("output_tokens"),
+        cache_read: stats.count("cached"),
+        cache_write: None,
+        reasoning: None,
+    };
+    run.set_usage(usage, None);
+    let is_error = line.text_or_empty("status") == "error" || line.raw("error").is_some();
+    let error = is_error.then(|| {
+        let told = AgentError::from_value(&line.object("error").to_value());
+        let before = run.evidence().cloned();
+        before
+            .filter(|_| told.category == Category::Unknown)
+            .unwrap_or(told)
+    });
+    run.ended(error);
+}
+
+static ERROR: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?i)^\s*(?:\[api )?error\b").expect("the pattern is fixed"));
+
+static REASON: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)quota exceeded|insufficient balance|resource_exhausted|permission_denied")
+        .expect("the pattern is fixed")
+});
+
+/// Where the dump was written to is not the reason, and may hold words that look like one.
+static REPORT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\s*Full report available at: \S+\s*").expect("the pattern is fixed")
+});

@@ -1,20 +1,29 @@
-//! Goose.
+//! goose: `goose run --output-format stream-json`.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::goose_names::{is_own_id, whose};
 use super::{Cli, Read};
+use crate::event::{AgentError, Usage};
 use crate::install::Installer;
 use crate::invocation::{Argv, DonePattern, Invocation, Program, Stdin, Turn, line_of_type};
 use crate::line::Line;
 use crate::login::{LoginFile, LoginTraces};
+use crate::object::Object;
 use crate::request::Mode;
 use crate::run::Run;
 use crate::supports::{Missing, Supports};
+use crate::tool::{Names, Tool, output_text};
 
 /// The CLI.
 pub(crate) struct Goose;
 
 impl Cli for Goose {
     fn reader(&self) -> Box<dyn Read> {
-        Box::new(Reader)
+        Box::new(Reader::default())
     }
 
     fn program(&self) -> Program {
@@ -126,48 +135,166 @@ impl Cli for Goose {
     }
 }
 
-/// The provider and the name of a model. One that tells neither by its form is left to goose's own
-/// configuration.
-fn whose(model: &str) -> (Option<&str>, Option<&str>) {
-    if let Some((provider, name)) = model.split_once('/')
-        && PROVIDERS.contains(&provider)
-    {
-        return (Some(provider), Some(name));
-    }
-    let provider = match model {
-        _ if model.contains('/') => None,
-        _ if model.contains("claude") => Some("anthropic"),
-        _ if model.starts_with("gpt-") => Some("openai"),
-        _ if model.starts_with("gemini-") => Some("google"),
-        _ => None,
-    };
-    (provider, Some(model))
-}
-
-/// What may stand before a model's name; others use `/` within names.
-const PROVIDERS: [&str; 6] = [
-    "anthropic",
-    "openai",
-    "google",
-    "openrouter",
-    "ollama",
-    "databricks",
+const TOOLS: Names = &[
+    ("developer__shell", "shell"),
+    ("developer__text_editor", "edit"),
+    ("text_editor", "edit"),
+    ("developer__read_file", "read"),
+    ("developer__write_file", "write"),
+    ("developer__list_directory", "glob"),
 ];
 
-/// Its own ids are a date and a number: `20260523_1`.
-fn is_own_id(session: &str) -> bool {
-    session.split_once('_').is_some_and(|(date, number)| {
-        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
-        date.len() == 8 && is_number(date) && is_number(number)
-    })
+#[derive(Default)]
+struct Reader {
+    /// Whose chunks come in.
+    message_id: String,
+    /// What it said went wrong; it says so as an assistant, then ends as if all were well.
+    error: Option<AgentError>,
 }
-
-struct Reader;
 
 impl Read for Reader {
-    fn line(&mut self, _line: &Line<'_>, _run: &mut Run) {}
+    fn line(&mut self, kind: &str, line: &Object<'_>, run: &mut Run) {
+        match kind {
+            "message" => {
+                run.goes_on();
+                self.message(&line.object("message"), run);
+            }
+            "notification" => {
+                if let Some(id) = run.last_open_tool() {
+                    run.tool_delta(&id, &notice(&line.object("log").value("message")));
+                }
+            }
+            "error" => run.ended(Some(AgentError::from_value(&line.to_value()))),
+            "complete" => {
+                let usage = Usage {
+                    input: line.count("input_tokens"),
+                    output: line.count("output_tokens"),
+                    cache_read: line.count("cache_read_input_tokens"),
+                    cache_write: line.count("cache_write_input_tokens"),
+                    reasoning: None,
+                };
+                run.set_usage(usage, line.number("cost_usd"));
+                let told = run.end().and_then(|end| end.error.clone());
+                run.ended(self.error.take().or(told));
+            }
+            _ => run.unknown(),
+        }
+    }
 
-    fn begins_run(&self, _line: &Line<'_>) -> bool {
-        false
+    /// Four lines before any JSON, and the only place that tells the session's id.
+    fn banner(&mut self, text: &str, run: &mut Run) -> bool {
+        if let Some(found) = SESSION.captures(text) {
+            run.session(&found[1]);
+            return true;
+        }
+        if let Some(found) = MODEL.captures(text) {
+            run.answers_with(&found[1]);
+            return true;
+        }
+        is_first_line(text) || text.contains("goose is ready")
+    }
+
+    fn begins_run(&self, line: &Line<'_>) -> bool {
+        match line {
+            Line::Json(kind, _) => *kind == "message",
+            Line::Plain(text) => is_first_line(text),
+        }
     }
 }
+
+impl Reader {
+    fn message(&mut self, message: &Object<'_>, run: &mut Run) {
+        let is_user = message.text_or_empty("role") == "user";
+        let id = message.text_or_empty("id");
+        if *id != *self.message_id {
+            run.new_block();
+            self.message_id = id.into_owned();
+        }
+        for part in message.objects("content") {
+            match &*part.text_or_empty("type") {
+                "text" if !is_user => self.text(&part.text_or_empty("text"), run),
+                "thinking" => run.thinking(&part.text_or_empty("thinking")),
+                "toolRequest" => {
+                    self.error = None;
+                    tool_request(&part, run);
+                }
+                "toolResponse" => tool_response(&part, run),
+                _ => {}
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str, run: &mut Run) {
+        let Some(failure) = FAILURE.captures(text.trim()) else {
+            if !text.trim().is_empty() {
+                self.error = None;
+            }
+            return run.text_delta(text);
+        };
+        let error = AgentError::from_text(&failure[1]);
+        run.remember(error.clone());
+        self.error = Some(error);
+    }
+}
+
+fn tool_request(part: &Object<'_>, run: &mut Run) {
+    let id = part
+        .word("id")
+        .map_or_else(|| run.unnamed_tool(), Into::into);
+    let call = part.object("toolCall");
+    let value = call.object("value");
+    let name = value.word("name").unwrap_or("unknown".into());
+    let input = value.value("arguments");
+    let tool = if name.ends_with("text_editor") && input["command"] == "view" {
+        Tool::named("read".into(), &name, input)
+    } else {
+        Tool::new(&name, input, TOOLS)
+    };
+    run.tool_start(&id, tool, None);
+    if call.text_or_empty("status") == "error" {
+        run.tool_end(&id, output_text(call.value("error")), true);
+    }
+}
+
+fn tool_response(part: &Object<'_>, run: &mut Run) {
+    let named = part.word("id").map(Into::into);
+    let Some(id) = named.or_else(|| run.last_open_tool()) else {
+        return;
+    };
+    let result = part.object("toolResult");
+    if result.text_or_empty("status") == "error" {
+        return run.tool_end(&id, output_text(result.value("error")), true);
+    }
+    let value = result.object("value");
+    let output = match value.raw("content") {
+        Some(_) => output_text(value.value("content")),
+        None => output_text(result.value("value")),
+    };
+    run.tool_end(&id, output, value.is_true("isError"));
+}
+
+/// What a running tool prints; older versions send the bare text.
+fn notice(message: &Value) -> String {
+    let text = message.as_str().or_else(|| message["output"].as_str());
+    text.unwrap_or_default().to_owned()
+}
+
+fn is_first_line(text: &str) -> bool {
+    text.contains("__( O)>")
+}
+
+/// `\____)    20260523_1 · /home/me`
+static SESSION: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\s*\\____\)\s+(\d{8}_\d+)\b").expect("the pattern is fixed"));
+
+/// `__( O)>  ● new session · anthropic claude-sonnet-4`
+static MODEL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\s*__\( O\)>.*·\s+\S+\s+(\S+)\s*$").expect("the pattern is fixed")
+});
+
+static FAILURE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?s)^Ran into this error: (.*?)\.?\s*(?:Please retry if you think this is a transient or recoverable error\.?)?$",
+    )
+    .expect("the pattern is fixed")
+});

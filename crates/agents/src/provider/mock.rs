@@ -1,12 +1,10 @@
-//! Mock.
+//! The mock: prints what Claude Code would.
 
-use super::{Cli, Read};
+use super::{Cli, Read, claude_lines};
 use crate::install::Installer;
 use crate::invocation::{Argv, DonePattern, Invocation, Program, Turn};
-use crate::line::Line;
 use crate::login::LoginTraces;
 use crate::mock;
-use crate::run::Run;
 use crate::supports::Supports;
 
 /// The CLI.
@@ -14,7 +12,7 @@ pub(crate) struct Mock;
 
 impl Cli for Mock {
     fn reader(&self) -> Box<dyn Read> {
-        Box::new(Reader)
+        Box::new(claude_lines::Reader::default())
     }
 
     fn program(&self) -> Program {
@@ -51,15 +49,5 @@ impl Cli for Mock {
 
     fn installer(&self) -> Option<Installer> {
         None
-    }
-}
-
-struct Reader;
-
-impl Read for Reader {
-    fn line(&mut self, _line: &Line<'_>, _run: &mut Run) {}
-
-    fn begins_run(&self, _line: &Line<'_>) -> bool {
-        false
     }
 }

@@ -1,9 +1,11 @@
 //! The providers: one file each, and the one list of them.
 
 mod claude;
+mod claude_lines;
 mod codex;
 mod gemini;
 mod goose;
+mod goose_names;
 mod mock;
 mod opencode;
 mod pi;
@@ -14,10 +16,12 @@ use background_tasks_core::request::MAX_PAYLOAD_BYTES;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::event::Category;
 use crate::install::Installer;
 use crate::invocation::{DonePattern, Invocation, Program, Turn};
 use crate::line::Line;
 use crate::login::LoginTraces;
+use crate::object::Object;
 use crate::run::Run;
 use crate::supports::{Missing, Supports};
 
@@ -171,12 +175,22 @@ pub(crate) trait Cli: Sync {
 
 /// Makes events of one provider's lines. Its state is of one run.
 pub(crate) trait Read: Send {
-    /// A line that is a JSON object with a `type`.
-    fn line(&mut self, line: &Line<'_>, run: &mut Run);
+    /// A line that is a JSON object with a `type`, which comes first.
+    fn line(&mut self, kind: &str, line: &Object<'_>, run: &mut Run);
 
-    /// A line that is not: banners, warnings, and for some the only place that tells the reason.
-    fn plain(&mut self, _text: &str, _run: &mut Run) {}
+    /// Whether a plain line of standard output is the provider's own and says no more than this takes.
+    fn banner(&mut self, _text: &str, _run: &mut Run) -> bool {
+        false
+    }
 
-    /// Whether a line can only be the first of another run.
+    /// A plain line of either stream, which may tell why the run fails.
+    fn diagnose(&mut self, _text: &str, _run: &mut Run) {}
+
+    /// What an exit code alone tells.
+    fn exit_code(&self, _code: i32) -> Option<Category> {
+        None
+    }
+
+    /// Whether a line can only be the first of another run. Asked after the last line of one.
     fn begins_run(&self, line: &Line<'_>) -> bool;
 }

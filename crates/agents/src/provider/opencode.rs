@@ -1,20 +1,28 @@
-//! Opencode.
+//! opencode: `opencode run --format json`. What fails is often only in its log.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::{Deserializer, Value};
 
 use super::{Cli, Read};
+use crate::event::{AgentError, Category, Usage};
 use crate::install::Installer;
 use crate::invocation::{Argv, DonePattern, Invocation, Program, Turn, line_of_type};
 use crate::line::Line;
 use crate::login::{LoginFile, LoginTraces};
+use crate::object::Object;
 use crate::request::Mode;
 use crate::run::Run;
 use crate::supports::{Missing, Supports};
+use crate::tool::{Names, Tool, output_text};
 
 /// The CLI.
 pub(crate) struct Opencode;
 
 impl Cli for Opencode {
     fn reader(&self) -> Box<dyn Read> {
-        Box::new(Reader)
+        Box::new(Reader::default())
     }
 
     fn program(&self) -> Program {
@@ -131,12 +139,144 @@ const STREAM_ERROR: &str = r#"^timestamp=\S+ level=ERROR (?:run=\S+ )?message="s
 const PROCESSOR_ERROR: &str =
     r"^ERROR +\S+ \+\d+ms service=session\.processor (?:\S+=\S+ )*?error=";
 
-struct Reader;
+const TOOLS: Names = &[("bash", "shell"), ("websearch", "web_search")];
+
+#[derive(Default)]
+struct Reader {
+    /// Whether the end that is held is from a log line; a step after it is a retry.
+    ended_in_log: bool,
+    /// Failed requests since the last progress: one is tried again, the second is not.
+    failed_requests: u32,
+}
 
 impl Read for Reader {
-    fn line(&mut self, _line: &Line<'_>, _run: &mut Run) {}
+    fn line(&mut self, kind: &str, line: &Object<'_>, run: &mut Run) {
+        if run.session_id().is_none() {
+            run.session(&line.text_or_empty("sessionID"));
+        }
+        let part = line.object("part");
+        match kind {
+            "step_start" => self.progress(run),
+            "text" => {
+                self.progress(run);
+                run.text(&part.text_or_empty("text"));
+            }
+            "reasoning" => run.thinking(&part.text_or_empty("text")),
+            "tool_use" => {
+                self.progress(run);
+                tool_use(&part, run);
+            }
+            "step_finish" => step_finish(&part, run),
+            "error" => {
+                self.ended_in_log = false;
+                run.ended(Some(AgentError::from_value(&line.value("error"))));
+            }
+            "done" if run.end().is_none() => run.ended(None),
+            "done" => {}
+            _ => run.unknown(),
+        }
+    }
 
-    fn begins_run(&self, _line: &Line<'_>) -> bool {
-        false
+    fn diagnose(&mut self, text: &str, run: &mut Run) {
+        let Some(found) = LOG_ERROR.captures(text) else {
+            return;
+        };
+        if SIDE_SHOW.is_match(text) {
+            return;
+        }
+        if let Some(quoted) = found.name("quoted") {
+            // A text in quotes, escaped as JSON escapes.
+            let said: String = serde_json::from_str(quoted.as_str())
+                .unwrap_or_else(|_| quoted.as_str().trim_matches('"').to_owned());
+            self.log_end(AgentError::from_text(&said), run);
+        } else if let Some(said) = found.name("session") {
+            self.log_end(AgentError::from_text(said.as_str()), run);
+        } else if let Some(json) = found.name("llm") {
+            let mut values = Deserializer::from_str(json.as_str()).into_iter::<Value>();
+            let error = match values.next() {
+                Some(Ok(value)) => AgentError::from_value(&value),
+                _ => AgentError::from_text(json.as_str()),
+            };
+            self.failed_requests += 1;
+            if self.failed_requests > 1 {
+                self.log_end(error, run);
+            } else {
+                run.remember(error);
+            }
+        }
+    }
+
+    fn begins_run(&self, line: &Line<'_>) -> bool {
+        !self.ended_in_log && matches!(line, Line::Json("step_start", _))
     }
 }
+
+impl Reader {
+    fn progress(&mut self, run: &mut Run) {
+        self.failed_requests = 0;
+        if std::mem::take(&mut self.ended_in_log) {
+            run.tries_again();
+        } else {
+            run.goes_on();
+        }
+    }
+
+    fn log_end(&mut self, error: AgentError, run: &mut Run) {
+        run.remember(error.clone());
+        // A provider that has said how it ended knows better than its log.
+        if self.ended_in_log || !run.is_complete() {
+            self.ended_in_log = true;
+            run.ended_in_log(error);
+        }
+    }
+}
+
+fn tool_use(part: &Object<'_>, run: &mut Run) {
+    let state = part.object("state");
+    let id = part.word("callID").or_else(|| part.word("id"));
+    let id = id.map_or_else(|| run.unnamed_tool(), Into::into);
+    let tool = Tool::new(&part.text_or_empty("tool"), state.value("input"), TOOLS);
+    run.tool_start(&id, tool, None);
+    match &*state.text_or_empty("status") {
+        "error" => run.tool_end(&id, output_text(state.value("error")), true),
+        "pending" | "running" => {}
+        _ => run.tool_end(&id, output_text(state.value("output")), false),
+    }
+}
+
+fn step_finish(part: &Object<'_>, run: &mut Run) {
+    let (tokens, cache) = (part.object("tokens"), part.object("tokens").object("cache"));
+    let usage = Usage {
+        input: tokens.count("input"),
+        output: tokens.count("output"),
+        cache_read: cache.count("read"),
+        cache_write: cache.count("write"),
+        reasoning: tokens.count("reasoning"),
+    };
+    run.add_usage(usage, part.number("cost"));
+    match &*part.text_or_empty("reason") {
+        "stop" => run.ended(None),
+        "tool-calls" => {}
+        "length" => run.may_have_ended(Some(AgentError::new(
+            Category::Limit,
+            "the answer was cut off: it reached the model's longest output",
+        ))),
+        _ => run.may_have_ended(None),
+    }
+}
+
+/// The three forms of its log that tell of a failed request.
+static LOG_ERROR: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r#"level=ERROR\b.*\bmessage="stream error".*?\berror\.error=(?<quoted>"(?:[^"\\]|\\.)*"?)"#,
+        r"|^\s*ERROR\s.*?\bservice=session\.processor\b.*?\berror=(?<session>.*?)(?:\s+stack=.*)?$",
+        r"|^\s*ERROR\s.*?\bservice=llm\b.*?\berror=(?<llm>\{.*)$",
+    ))
+    .expect("the pattern is fixed")
+});
+
+/// Titles and summaries are made beside the work; they may fail.
+static SIDE_SHOW: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\bagent=(?:title|summary)\b|\bsmall=true\b|failed to generate title")
+        .expect("the pattern is fixed")
+});

@@ -1,0 +1,156 @@
+//! How a run ended: what its lines say, held against what became of its process.
+
+use background_tasks_core::task::SignalNumber;
+
+use crate::event::{AgentError, AgentEvent, Category};
+use crate::provider::Provider;
+use crate::run::Run;
+
+/// What became of the process of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It exited.
+    Exited(i32),
+    /// A signal that nobody here sent ended it.
+    Signalled(SignalNumber),
+    /// It had printed its last line and did not exit, so it was ended.
+    Completed,
+    /// It was asked to stop, or its owner is gone.
+    Stopped {
+        /// Its exit code, if it exited by itself nevertheless.
+        exit_code: Option<i32>,
+    },
+    /// It ran for longer than it may.
+    TimedOut {
+        /// The limit in milliseconds.
+        ms: u64,
+    },
+    /// It was silent for longer than it may.
+    Idle {
+        /// The limit in milliseconds.
+        ms: u64,
+    },
+    /// Nobody knows: the machine or the supervisor went down.
+    Lost,
+    /// There is no process, only its lines.
+    EndOfInput,
+}
+
+/// The one terminal event of a run.
+pub(crate) fn verdict(
+    provider: Provider,
+    run: &Run,
+    outcome: Outcome,
+    known_code: Option<Category>,
+    output: String,
+) -> AgentEvent {
+    let ended = |error, synthetic| AgentEvent::End {
+        error,
+        usage: run.usage(),
+        cost_usd: run.cost_usd(),
+        synthetic,
+    };
+    // What only counts if it exits now says nothing when it was ended instead.
+    let end = run.end().filter(|end| {
+        end.is_final
+            || matches!(outcome, Outcome::Exited(_) | Outcome::EndOfInput)
+            || !end.synthetic
+    });
+    if let Outcome::Stopped { exit_code } = outcome {
+        let is_success = exit_code == Some(0) && end.is_some_and(|end| end.error.is_none());
+        let error = AgentError::new(Category::Stopped, "it was stopped on request");
+        return ended((!is_success).then_some(error), end.is_none());
+    }
+    if let Some(end) = end {
+        let error = end
+            .error
+            .clone()
+            .or_else(|| despite_success(provider, run, outcome));
+        return ended(error, end.synthetic);
+    }
+    if let Some(error) = own_limit(outcome) {
+        return ended(Some(error), true);
+    }
+    let evidence = run.evidence().cloned();
+    let known = evidence
+        .clone()
+        .filter(|error| error.category != Category::Unknown)
+        .or_else(|| Some(from_exit_code(provider, known_code?, outcome, &output)));
+    match (outcome, known) {
+        (_, Some(error)) => ended(Some(error), true),
+        (Outcome::Exited(0) | Outcome::EndOfInput | Outcome::Completed, None) => {
+            let error = evidence.unwrap_or_else(|| {
+                AgentError::new(
+                    Category::Unknown,
+                    &format!("{provider} ended without a result"),
+                )
+            });
+            ended(Some(error), true)
+        }
+        (_, None) => AgentEvent::Crashed {
+            message: crash_message(provider, outcome, evidence.as_ref()),
+            exit_code: match outcome {
+                Outcome::Exited(code) => Some(code),
+                _ => None,
+            },
+            signal: match outcome {
+                Outcome::Signalled(signal) => Some(signal),
+                _ => None,
+            },
+            output,
+        },
+    }
+}
+
+/// A process that failed after it said that all went well.
+fn despite_success(provider: Provider, run: &Run, outcome: Outcome) -> Option<AgentError> {
+    let fate = match outcome {
+        Outcome::Exited(code) if code != 0 => format!("exited with code {code}"),
+        Outcome::Signalled(signal) => format!("was ended by {signal}"),
+        _ => return None,
+    };
+    let said = format!("{provider} {fate} after it had reported success");
+    Some(match run.evidence() {
+        Some(error) => AgentError {
+            message: format!("{said}: {}", error.message),
+            ..error.clone()
+        },
+        None => AgentError::new(Category::Unknown, &said),
+    })
+}
+
+fn own_limit(outcome: Outcome) -> Option<AgentError> {
+    let message = match outcome {
+        Outcome::TimedOut { ms } => format!("it ran for longer than its {ms} ms"),
+        Outcome::Idle { ms } => format!("it was silent for {ms} ms"),
+        _ => return None,
+    };
+    Some(AgentError::new(Category::Limit, &message))
+}
+
+/// Some CLIs tell the reason by their exit code; the words for it are the last that they printed.
+fn from_exit_code(
+    provider: Provider,
+    category: Category,
+    outcome: Outcome,
+    output: &str,
+) -> AgentError {
+    let last_line = output.lines().rev().find(|line| !line.trim().is_empty());
+    let Outcome::Exited(code) = outcome else {
+        return AgentError::new(category, last_line.unwrap_or_default());
+    };
+    let unsaid = format!("{provider} exited with code {code}");
+    AgentError::new(category, last_line.unwrap_or(&unsaid))
+}
+
+fn crash_message(provider: Provider, outcome: Outcome, evidence: Option<&AgentError>) -> String {
+    let fate = match outcome {
+        Outcome::Exited(code) => format!("exited with code {code} without a result"),
+        Outcome::Signalled(signal) => format!("was ended by {signal} without a result"),
+        _ => "was lost before it had a result: its machine or supervisor went down".to_owned(),
+    };
+    match evidence {
+        Some(error) => format!("{provider} {fate}: {}", error.message),
+        None => format!("{provider} {fate}"),
+    }
+}
