@@ -1,6 +1,7 @@
 //! Reasons that are told in passing; true only if the run ends without a better one.
 
 use crate::event::{AgentError, Category};
+use crate::sign::{Sign, Signs};
 
 /// The best reason so far.
 #[derive(Default)]
@@ -39,8 +40,9 @@ impl Evidence {
         if matches!(self, Self::Told(_)) {
             return;
         }
-        let category = Category::of(text);
-        if category != Category::Unknown {
+        let signs = Signs::of(text);
+        let category = Category::of(&signs);
+        if category != Category::Unknown && !signs.show(Sign::Aside) {
             *self = Self::Overheard(AgentError::new(category, text));
         }
     }

@@ -1,9 +1,5 @@
 //! One run of one provider, line by line.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use crate::event::{AgentEvent, Usage};
 use crate::line::{Cleaned, Line};
 use crate::provider::{Provider, Read};
@@ -74,9 +70,7 @@ impl Parser {
     fn plain(&mut self, text: &str) {
         self.tail.push(text);
         self.reader.diagnose(text, &mut self.run);
-        if !ASIDE.is_match(text) {
-            self.run.suspect(text);
-        }
+        self.run.suspect(text);
     }
 
     /// Ends the run: tools that are open are closed, and the terminal event comes last.
@@ -133,9 +127,3 @@ impl Parser {
         self.run.unparsed_lines()
     }
 }
-
-/// Plain lines that mention trouble without being the reason: frames of stacks, lesser log levels.
-static ASIDE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\s*(?:at\s|[\[\(]?(?i:warn(?:ing)?|info|debug|trace|deprecat\w+|note)\b)|level=(?:INFO|WARN|DEBUG)")
-        .expect("the pattern is fixed")
-});

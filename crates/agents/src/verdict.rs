@@ -4,7 +4,7 @@ use background_tasks_core::task::SignalNumber;
 
 use crate::event::{AgentError, AgentEvent, Category};
 use crate::provider::Provider;
-use crate::run::Run;
+use crate::run::{End, Run};
 
 /// What became of the process of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +50,7 @@ pub(crate) fn verdict(
         cost_usd: run.cost_usd(),
         synthetic,
     };
-    // What only counts if it exits now says nothing when it was ended instead.
-    let end = run.end().filter(|end| {
-        end.is_final
-            || matches!(outcome, Outcome::Exited(_) | Outcome::EndOfInput)
-            || !end.synthetic
-    });
+    let end = run.end().filter(|end| counts(end, outcome));
     if let Outcome::Stopped { exit_code } = outcome {
         let is_success = exit_code == Some(0) && end.is_some_and(|end| end.error.is_none());
         let error = AgentError::new(Category::Stopped, "it was stopped on request");
@@ -100,6 +95,17 @@ pub(crate) fn verdict(
             output,
         },
     }
+}
+
+/// Whether what the provider said of its end holds.
+fn counts(end: &End, outcome: Outcome) -> bool {
+    end.is_final
+        || match outcome {
+            Outcome::Exited(0) | Outcome::EndOfInput | Outcome::Completed => true,
+            // It had gone on, and this is what it came to.
+            Outcome::TimedOut { .. } | Outcome::Idle { .. } => false,
+            _ => !end.synthetic,
+        }
 }
 
 /// A process that failed after it said that all went well.

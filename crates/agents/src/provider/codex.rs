@@ -8,6 +8,7 @@ use super::{Cli, Read};
 use crate::event::{AgentError, Usage};
 use crate::line::Line;
 use crate::object::Object;
+use crate::reason::reason;
 use crate::run::Run;
 use crate::tool::{Tool, output_text};
 
@@ -147,7 +148,7 @@ impl Reader {
 
 fn mcp_answer(item: &Object<'_>, is_failed: bool) -> (String, bool) {
     if let Value::Object(error) = item.value("error") {
-        return (crate::category::reason(&Value::Object(error)), true);
+        return (reason(&Value::Object(error)), true);
     }
     let mut result = item.value("result");
     let content = result.get_mut("content").map(Value::take);
