@@ -48,6 +48,9 @@ impl Parser {
                 }
             }
         }
+        if self.run.take_progress() {
+            self.tail.progress();
+        }
         self.run.take_events()
     }
 
@@ -70,7 +73,6 @@ impl Parser {
     fn plain(&mut self, text: &str) {
         self.tail.push(text);
         self.reader.diagnose(text, &mut self.run);
-        self.run.suspect(text);
     }
 
     /// Ends the run: tools that are open are closed, and the terminal event comes last.
@@ -80,8 +82,7 @@ impl Parser {
             Outcome::Exited(code) => self.reader.exit_code(code),
             _ => None,
         };
-        let output = self.tail.into_text();
-        let last = verdict(self.provider, &self.run, outcome, known_code, output);
+        let last = verdict(self.provider, &self.run, &self.tail, outcome, known_code);
         let mut events = self.run.take_events();
         events.push(last);
         events

@@ -77,7 +77,7 @@ impl Read for Reader {
     fn diagnose(&mut self, text: &str, run: &mut Run) {
         let lowercase = text.to_ascii_lowercase();
         let has_reason = || REASONS.iter().any(|reason| lowercase.contains(reason));
-        if tells_error(&lowercase) || (run.evidence().is_none() && has_reason()) {
+        if tells_error(&lowercase) || (run.told().is_none() && has_reason()) {
             run.remember(AgentError::from_text(&without_report(text)));
         }
     }
@@ -123,7 +123,7 @@ fn result(line: &Object<'_>, run: &mut Run) {
     let is_error = line.text_or_empty("status") == "error" || line.raw("error").is_some();
     let error = is_error.then(|| {
         let told = AgentError::from_value(&line.object("error").to_value());
-        let before = run.evidence().cloned();
+        let before = run.told().cloned();
         before
             .filter(|_| told.category == Category::Unknown)
             .unwrap_or(told)
