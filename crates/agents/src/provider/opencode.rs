@@ -178,6 +178,9 @@ impl Read for Reader {
     }
 
     fn diagnose(&mut self, text: &str, run: &mut Run) {
+        if !text.contains("ERROR") {
+            return;
+        }
         let Some(found) = LOG_ERROR.captures(text) else {
             return;
         };
