@@ -1,10 +1,12 @@
 //! The same bytes make the same frames, however they come, and no bytes are too strange.
 
-use background_tasks_agents::{Include, MAX_LINE_BYTES, Outcome, Parser, Provider, Transcript};
+use background_tasks_agents::{
+    AgentEvent, Include, MAX_LINE_BYTES, Outcome, Parser, Provider, Transcript,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{counts, data, end, frames, log};
+use super::{counts, data, frames, log};
 
 /// The frames as text, of bytes that come in pieces.
 fn printed<'a>(provider: Provider, pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
@@ -216,27 +218,33 @@ fn nothing_is_made_of_nothing() {
 
 #[test]
 fn a_line_may_be_as_long_as_allowed() {
-    let result = |content: &str| {
+    let line = |content: &str| {
         json!({"type": "user", "message": {"content": [{"type": "tool_result", "tool_use_id": "t",
             "content": content}]}})
         .to_string()
     };
-    let room = MAX_LINE_BYTES - result("").len();
-    let ended = json!({"type": "result", "subtype": "success"});
-    for (size, expected) in [(room, [0, 0, 0, 1, 1]), (room + 1, [0, 0, 0, 0, 1])] {
-        let log = format!("{}\n{ended}\n", result(&"x".repeat(size)));
-        let whole = frames(Provider::Claude, &log);
-        assert_eq!(counts(&whole), expected);
-        assert_eq!(end(&whole).get("error"), None);
-        if let [answer] = data(&whole, "agent.tool_end")[..] {
-            assert_eq!(answer["output"].as_str().map(str::len), Some(size));
-        }
-        let pieces = printed(Provider::Claude, log.as_bytes().chunks(1 << 20));
-        assert!(
-            pieces == printed(Provider::Claude, [log.as_bytes()]),
-            "cut at {size}"
-        );
-    }
+    let room = MAX_LINE_BYTES - line("").len();
+    let longest = line(&"x".repeat(room));
+    let mut parser = Parser::new(Provider::Claude);
+    let events = parser.line(longest.as_bytes());
+    let [AgentEvent::ToolEnd { output, .. }] = &events[..] else {
+        panic!("{} events", events.len());
+    };
+    assert_eq!(output.len(), room);
+}
+
+#[test]
+fn a_line_that_is_longer_is_counted_and_passed_over() {
+    let log = [
+        vec![b'x'; MAX_LINE_BYTES + 1],
+        b"\n{\"type\":\"result\"}\n".to_vec(),
+    ]
+    .concat();
+    let whole = printed(Provider::Claude, [&log[..]]);
+    assert_eq!(whole.lines().count(), 1);
+    assert!(whole.starts_with(r#"{"type":"agent.end""#), "{whole}");
+    assert_eq!(whole, printed(Provider::Claude, log.chunks(1 << 20)));
+    assert_eq!(whole, printed(Provider::Claude, log.chunks(MAX_LINE_BYTES)));
 }
 
 #[test]

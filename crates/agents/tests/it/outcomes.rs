@@ -158,7 +158,7 @@ fn open_tools_are_closed_before_the_end() {
 
 #[test]
 fn a_crash_shows_the_end_of_what_was_printed() {
-    let noise: String = (0..2000)
+    let noise: String = (0..20_000)
         .map(|number| format!("line {number} é\n"))
         .collect();
     let last = verdict(&noise, "", killed());
