@@ -175,6 +175,8 @@ mod tests {
                 "The model is overloaded and unavailable. Please try again later.",
                 "exceeded retry limit, last status: 429 Too Many Requests",
                 "Quota exceeded for metric: generate_requests_per_day",
+                "Free usage exceeded, add credits [retrying in 3h]",
+                "You're out of extra usage · resets 3pm",
             ],
         );
     }
@@ -189,6 +191,7 @@ mod tests {
                 "API key not valid. Please pass a valid API key.",
                 "Please set an Auth method in your settings or set GEMINI_API_KEY",
                 "OAuth token has expired",
+                "Your access token could not be refreshed. Please log out and sign in again.",
                 "Authentication failed (403)",
                 "No API key found for anthropic",
                 "PERMISSION_DENIED: the caller may not",

@@ -207,10 +207,12 @@ fn result(line: &Object<'_>, run: &mut Run) {
     let is_error = line.text_or_empty("status") == "error" || line.raw("error").is_some();
     let error = is_error.then(|| {
         let told = AgentError::from_value(&line.object("error").to_value());
-        let before = run.told().cloned();
-        before
-            .filter(|_| told.category == Category::Unknown)
-            .unwrap_or(told)
+        let says_nothing = told.message.contains("unknown error");
+        let before = run.told().filter(|before| {
+            told.category == Category::Unknown
+                && (before.category != Category::Unknown || says_nothing)
+        });
+        before.cloned().unwrap_or(told)
     });
     run.ended(error);
 }

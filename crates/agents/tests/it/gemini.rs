@@ -85,6 +85,17 @@ fn the_true_reason_is_in_the_dump_before_the_result() {
 }
 
 #[test]
+fn a_tool_that_fails_is_not_the_reason() {
+    let log = format!(
+        "{}Error executing tool read_file: no such file\n{}",
+        log(&[init()]),
+        result(json!({"status": "error", "error": {"type": "X", "message": "the stream was odd"}}))
+    );
+    let frames = frames(Provider::Gemini, &log);
+    assert_eq!(end(&frames)["error"]["message"], "the stream was odd");
+}
+
+#[test]
 fn attempts_that_fail_may_precede_success() {
     let text =
         "Attempt 1 failed with status 429. Retrying with backoff...\nError: quota exceeded\n";
