@@ -1,11 +1,10 @@
 //! What kind of trouble an error text tells of, and what to do about it.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use serde_json::Value;
 
 use crate::event::{AgentError, Category};
+use crate::reason::{reason, unwrapped};
+use crate::sign::{Sign, Signs};
 
 /// The longest message that is kept, in bytes.
 const MAX_MESSAGE: usize = 10_000;
@@ -13,7 +12,7 @@ const MAX_MESSAGE: usize = 10_000;
 impl AgentError {
     /// From a provider's words, which may be JSON or hold some.
     pub(crate) fn from_text(text: &str) -> Self {
-        Self::new(Category::of(text), text)
+        Self::new(Category::of(&Signs::of(text)), text)
     }
 
     /// From the object that tells of an error.
@@ -29,14 +28,15 @@ impl AgentError {
                 .find_map(Value::as_u64)
         });
         let status = status.map(|status| status.to_string()).unwrap_or_default();
-        Self::new(Category::of(&format!("{name} {status} {text}")), &text)
+        let all = format!("{text} {name} status {status}");
+        Self::new(Category::of(&Signs::of(&all)), &text)
     }
 
     /// Of a category that is known.
     pub(crate) fn new(category: Category, text: &str) -> Self {
         let retryable = match category {
             Category::RateLimit | Category::Network => true,
-            Category::Unknown => SERVER_TROUBLE.is_match(text),
+            Category::Unknown => Signs::of(text).show(Sign::ServerTrouble),
             _ => false,
         };
         Self {
@@ -68,29 +68,29 @@ impl Category {
     /// with status 429 and the word quota: a quota is a limit that passes if the text says when, or
     /// comes from where quotas are by the minute and the day (Google); it is money if all that the
     /// text advises is to look at the billing (`OpenAI`, and so codex).
-    pub(crate) fn of(text: &str) -> Self {
-        let is = |pattern: &Regex| pattern.is_match(text);
-        if is(&OUT_OF_MONEY) {
+    pub(crate) fn of(signs: &Signs) -> Self {
+        let is = |sign| signs.show(sign);
+        if is(Sign::OutOfMoney) {
             Self::Balance
-        } else if is(&QUOTA) {
-            if is(&BILLING) && !is(&PASSES) {
+        } else if is(Sign::Quota) {
+            if is(Sign::Billing) && !is(Sign::Passes) {
                 Self::Balance
             } else {
                 Self::RateLimit
             }
-        } else if is(&TOO_MUCH) {
+        } else if is(Sign::TooMuch) {
             Self::RateLimit
-        } else if is(&RUN_LIMIT) {
+        } else if is(Sign::RunLimit) {
             Self::Limit
-        } else if is(&BILLING) {
+        } else if is(Sign::Billing) {
             Self::Balance
-        } else if is(&NO_ACCESS) {
+        } else if is(Sign::NoAccess) {
             Self::Auth
-        } else if is(&NO_MODEL) {
+        } else if is(Sign::NoModel) {
             Self::ModelUnavailable
-        } else if is(&NOT_ALLOWED) {
+        } else if is(Sign::NotAllowed) {
             Self::Permission
-        } else if is(&UNREACHABLE) {
+        } else if is(Sign::Unreachable) {
             Self::Network
         } else {
             Self::Unknown
@@ -125,94 +125,168 @@ impl Category {
     }
 }
 
-/// Numbers of lines and the like look as status codes do, so a code stands alone.
-const CODE_BEGIN: &str = r"(?:^|[^\w.:/-]|\bstatus:|\bcode:|error:)";
-const CODE_END: &str = r"(?:[^\w:-]|:?\s|$)";
-
-macro_rules! pattern {
-    ($name:ident, codes: $codes:expr, $words:expr) => {
-        static $name: LazyLock<Regex> = LazyLock::new(|| {
-            let codes: &str = $codes;
-            let words: &str = $words;
-            let all = if codes.is_empty() {
-                format!("(?i){words}")
-            } else {
-                format!("(?i){words}|{CODE_BEGIN}(?:{codes}){CODE_END}")
-            };
-            Regex::new(&all).expect("the pattern is fixed")
-        });
-    };
-}
-
-pattern!(OUT_OF_MONEY, codes: "402",
-    r"insufficient[ _](?:account )?(?:balance|credits?|funds|quota)|credit balance|out of (?:\w+ )?(?:credits?|funds)|credits? (?:\w+ )?(?:exhausted|depleted|too low|used up)|credits?_?exhausted|no (?:remaining )?credits|not enough (?:credits?|balance|funds)|payment[ _]required|billing_error|billing[ _]hard[ _]limit");
-pattern!(QUOTA, codes: "",
-    r"exceeded your (?:current )?quota|quota[ _](?:was )?exceeded|exceeded .{0,40}\bquota|quota (?:limit )?(?:reached|exhausted)|quotaerror");
-pattern!(PASSES, codes: "",
-    r"retry (?:in|after)|try again (?:in|at|after|later)|resets?\b|resource_exhausted|free_tier|ai\.google\.dev|ai\.dev/|googleapis|per[ _-]?(?:minute|hour|day)|retry-?(?:delay|after)|usage limit");
-pattern!(BILLING, codes: "", r"\bbilling\b");
-pattern!(TOO_MUCH, codes: "429|529",
-    r"rate.?limit|too many requests|overloaded|resource_exhausted|usage.?limit|(?:session|weekly|daily|5-hour) limit|hit your limit|throttl|capacity");
-pattern!(RUN_LIMIT, codes: "",
-    r"max(?:imum)?[ _](?:number of |session[ _])?turns|turn limit|error_max_|max_?budget|budget_exhausted|context[ _](?:length|window)|maximum context|prompt is too long|output token maximum|token limit");
-pattern!(NO_ACCESS, codes: "401|403",
-    r"unauthor|unauthenticated|authenticat|(?:invalid|incorrect|missing|no|expired) (?:\w+ )?api[ _-]?key|invalid x-api-key|api[ _]?key (?:\w+ ){0,3}(?:not|invalid|missing|expired|required)|forbidden|not logged in|/login\b|please log ?in|log ?in (?:again|required)|auth login|set an auth method|autherror|permission_denied|(?:token|credentials?|oauth) (?:has |have |is )?(?:expired|revoked|invalid)|(?:invalid|missing) bearer|no credentials|organization has been disabled");
-pattern!(NO_MODEL, codes: "",
-    r"model[^.]{0,100}(?:not[ _]found|unavailable|not available|(?:does|may|do) not exist|unknown|invalid|not supported|unsupported|no longer|deprecated|retired)|(?:unknown|invalid|unsupported|no such)[ _]model|model_?not_?found|modelnotfound|not_found_error.{0,40}model|issue with the selected model");
-pattern!(NOT_ALLOWED, codes: "",
-    r"permission denied|operation not permitted|eacces|\beperm\b|trusted (?:directory|folder|workspace)|approval (?:is )?required|not allowed in (?:this|plan) mode|denied by (?:policy|the user)");
-pattern!(UNREACHABLE, codes: "502|503|504",
-    r"econn(?:refused|reset|aborted)|etimedout|enotfound|eai_again|enetunreach|ehostunreach|epipe|socket hang up|fetch failed|timed? ?out|network (?:error|is unreachable)|connection (?:error|refused|reset|closed|aborted|failed)|could not connect|unable to connect|failed to connect|stream disconnected|error sending request|dns|getaddrinfo|bad gateway|service unavailable|gateway time|certificate|tls handshake|self.signed");
-pattern!(SERVER_TROUBLE, codes: "5\\d\\d", r"internal server error|internal error|server_error|api_error|try again");
-
-/// The words of an error object: messages first, wherever they hide, then names and codes, then all of it.
-pub(crate) fn reason(value: &Value) -> String {
-    let text = message_of(value, 6)
-        .or_else(|| {
-            let plain = ["finalError", "detail", "description", "reason", "name"];
-            plain.into_iter().find_map(|field| text_of(&value[field]))
-        })
-        .or_else(|| text_of(&value["error"]["name"]))
-        .or_else(|| text_of(&value["code"]));
-    text.unwrap_or_else(|| value.to_string())
-}
-
-fn message_of(value: &Value, depth: u8) -> Option<String> {
-    if depth == 0 || !value.is_object() {
-        return None;
-    }
-    let (data, error) = (&value["data"], &value["error"]);
-    text_of(&data["message"])
-        .or_else(|| text_of(&value["message"]))
-        .or_else(|| message_of(error, depth - 1))
-        .or_else(|| text_of(error))
-        .or_else(|| message_of(data, depth - 1))
-        .or_else(|| {
-            let body = serde_json::from_str(value["responseBody"].as_str()?).ok()?;
-            message_of(&body, depth - 1)
-        })
-}
-
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// `400 {"error": {"message": "no credit"}}` is `400 no credit` to a person.
-fn unwrapped(text: &str, depth: u8) -> String {
-    let inner = || {
-        let (before, json) = text.split_at(text.find('{')?);
-        let value: Value = serde_json::from_str(json).ok()?;
-        let message = unwrapped(message_of(&value, 6)?.trim(), depth.checked_sub(1)?);
-        Some(format!("{before}{message}"))
-    };
-    inner().unwrap_or_else(|| text.to_owned())
-}
-
 fn clipped(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_MESSAGE));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(expected: Category, texts: &[&str]) {
+        for text in texts {
+            assert_eq!(AgentError::from_text(text).category, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn money_that_is_gone() {
+        check(
+            Category::Balance,
+            &[
+                "Credit balance is too low",
+                "Your credit balance is too low to access the API. Please go to Plans & Billing.",
+                "Quota exceeded. Check your plan and billing details.",
+                "429 You exceeded your current quota, please check your plan and billing details. For more \
+                 information: https://platform.openai.com/docs/guides/error-codes/api-errors.",
+                "Error code: 429 - {'error': {'code': 'insufficient_quota'}}",
+                "402 Payment Required",
+                "Insufficient credits. Add more at https://openrouter.ai/credits",
+                "Your prepayment credits are depleted. RESOURCE_EXHAUSTED",
+                "billing is not enabled for this project",
+            ],
+        );
+    }
+
+    #[test]
+    fn limits_that_pass() {
+        check(
+            Category::RateLimit,
+            &[
+                "You exceeded your current quota, please check your plan and billing details. To monitor \
+                 your usage: https://ai.dev/rate-limit. Please retry in 34.8s.",
+                "Rate limit reached for gpt-x on tokens per min. Add a payment method at \
+                 https://platform.openai.com/account/billing.",
+                "You've hit your usage limit. Try again in 2 hours.",
+                "API Error: 529 Overloaded",
+                "The model is overloaded and unavailable. Please try again later.",
+                "exceeded retry limit, last status: 429 Too Many Requests",
+                "Quota exceeded for metric: generate_requests_per_day",
+                "Free usage exceeded, add credits [retrying in 3h]",
+                "You're out of extra usage · resets 3pm",
+            ],
+        );
+    }
+
+    #[test]
+    fn keys_and_models() {
+        check(
+            Category::Auth,
+            &[
+                "Not logged in · Please run /login",
+                "unexpected status 401 Unauthorized: Missing bearer or basic authentication",
+                "API key not valid. Please pass a valid API key.",
+                "Please set an Auth method in your settings or set GEMINI_API_KEY",
+                "OAuth token has expired",
+                "Your access token could not be refreshed. Please log out and sign in again.",
+                "Authentication failed (403)",
+                "No API key found for anthropic",
+                "PERMISSION_DENIED: the caller may not",
+            ],
+        );
+        check(
+            Category::ModelUnavailable,
+            &[
+                "The model `gpt-9.5` does not exist or you do not have access to it.",
+                "models/gemini-9.9-pro is not found for API version v1",
+                "There's an issue with the selected model (x). It may not exist",
+                "Unknown model: foo/bar",
+                "ProviderModelNotFoundError",
+            ],
+        );
+    }
+
+    #[test]
+    fn connections_modes_and_limits() {
+        check(
+            Category::Network,
+            &[
+                "TypeError: fetch failed",
+                "connect ECONNREFUSED 127.0.0.1:443",
+                "stream disconnected before completion",
+                "502 Bad Gateway",
+                "Request timed out.",
+            ],
+        );
+        check(
+            Category::Permission,
+            &[
+                "Not inside a trusted directory and --skip-git-repo-check was not specified.",
+                "EACCES: permission denied, open '/etc/x'",
+            ],
+        );
+        check(
+            Category::Limit,
+            &[
+                "Reached max session turns for this session",
+                "prompt is too long: 210000 tokens > 200000 maximum",
+                "Your input exceeds the context window of this model",
+            ],
+        );
+    }
+
+    #[test]
+    fn numbers_and_words_that_mean_nothing() {
+        check(
+            Category::Unknown,
+            &[
+                "something odd",
+                "thread 'main' panicked at src/auth.rs:401:12",
+                "wrote 429 files in 402 folders",
+                "[API Error: An unknown error occurred.]",
+                "authenticated as me",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_passes_may_be_tried_again() {
+        let is_retryable = |text: &str| AgentError::from_text(text).retryable;
+        assert!(is_retryable("429 Too Many Requests"));
+        assert!(is_retryable("fetch failed"));
+        assert!(is_retryable("500 Internal Server Error"));
+        assert!(!is_retryable("402 Payment Required"));
+        assert!(!is_retryable("something odd"));
+    }
+
+    #[test]
+    fn the_words_are_found_wherever_they_hide() {
+        for (value, expected) in [
+            (json!({"data": {"message": "a"}, "message": "b"}), "a"),
+            (json!({"message": "b", "error": {"message": "c"}}), "b"),
+            (
+                json!({"error": {"data": {"message": "c"}, "message": "d"}}),
+                "c",
+            ),
+            (json!({"error": {"message": "d"}}), "d"),
+            (json!({"error": "e"}), "e"),
+            (json!({"finalError": "f", "detail": "g"}), "f"),
+            (json!({"name": "h", "error": {"name": "i"}}), "h"),
+            (json!({"error": {"name": "i"}, "code": 7}), "i"),
+            (json!({"code": 7}), "7"),
+            (json!({"x": [1]}), r#"{"x":[1]}"#),
+            (json!({"responseBody": r#"{"error":{"message":"j"}}"#}), "j"),
+        ] {
+            assert_eq!(AgentError::from_value(&value).message, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn messages_have_an_end() {
+        let message = AgentError::from_text(&"é".repeat(MAX_MESSAGE)).message;
+        assert_eq!(message.len(), MAX_MESSAGE);
+    }
 }

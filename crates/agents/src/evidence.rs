@@ -1,47 +1,22 @@
-//! Reasons that are told in passing; true only if the run ends without a better one.
+//! Why a run ended that did not say so itself.
 
 use crate::event::{AgentError, Category};
+use crate::run::Run;
+use crate::sign::{Sign, Signs};
+use crate::tail::Tail;
 
-/// The best reason so far.
-#[derive(Default)]
-pub(crate) enum Evidence {
-    /// Nothing went wrong, or it was got over.
-    #[default]
-    None,
-    /// A plain line sounds like one.
-    Overheard(AgentError),
-    /// The provider told it.
-    Told(AgentError),
-}
-
-impl Evidence {
-    pub(crate) fn error(&self) -> Option<&AgentError> {
-        match self {
-            Self::None => None,
-            Self::Overheard(error) | Self::Told(error) => Some(error),
-        }
+/// What the provider told in passing, unless plain lines say more: the last of them that shows what
+/// kind of trouble it is. They are searched only now, when nothing better is known.
+pub(crate) fn evidence(run: &Run, tail: &Tail) -> Option<AgentError> {
+    let told = run.told();
+    if let Some(told) = told.filter(|told| told.category != Category::Unknown) {
+        return Some(told.clone());
     }
-
-    /// The last one counts, unless it says less than the one before.
-    pub(crate) fn told(&mut self, error: AgentError) {
-        let says_less = matches!(
-            self,
-            Self::Told(known) if known.category != Category::Unknown
-                && error.category == Category::Unknown
-        );
-        if !says_less {
-            *self = Self::Told(error);
-        }
-    }
-
-    /// A plain line of which nobody knows what it is.
-    pub(crate) fn overheard(&mut self, text: &str) {
-        if matches!(self, Self::Told(_)) {
-            return;
-        }
-        let category = Category::of(text);
-        if category != Category::Unknown {
-            *self = Self::Overheard(AgentError::new(category, text));
-        }
-    }
+    let overheard = tail.since_progress().lines().rev().find_map(|line| {
+        let signs = Signs::of(line);
+        let category = Category::of(&signs);
+        let is_reason = category != Category::Unknown && !signs.show(Sign::Aside);
+        is_reason.then(|| AgentError::new(category, line))
+    });
+    overheard.or_else(|| told.cloned())
 }

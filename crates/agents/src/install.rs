@@ -178,7 +178,7 @@ impl NotInstalled {
             return format!("Put {} on the PATH.", self.program);
         };
         format!(
-            "Install it with agent install {}, which runs `{}`; or put {} on the PATH.",
+            "Install it with agent install {{\"provider\": \"{}\"}}, which runs `{}`; or put {} on the PATH.",
             self.provider,
             installer.command_line(),
             self.program

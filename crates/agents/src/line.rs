@@ -23,7 +23,11 @@ impl<'a> Cleaned<'a> {
     /// Bytes that are not UTF-8 become U+FFFD.
     pub(crate) fn new(raw: &'a [u8]) -> Self {
         let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
-        let mut text = String::from_utf8_lossy(raw);
+        // Looking for what is wrong is three times as slow as finding that nothing is.
+        let mut text = match str::from_utf8(raw) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(raw),
+        };
         if memchr(0x1b, raw).is_some() {
             text = Cow::Owned(ESCAPES.replace_all(&text, "").into_owned());
         }

@@ -1,9 +1,5 @@
 //! One run of one provider, line by line.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use crate::event::{AgentEvent, Usage};
 use crate::line::{Cleaned, Line};
 use crate::provider::{Provider, Read};
@@ -52,6 +48,9 @@ impl Parser {
                 }
             }
         }
+        if self.run.take_progress() {
+            self.tail.progress();
+        }
         self.run.take_events()
     }
 
@@ -74,9 +73,6 @@ impl Parser {
     fn plain(&mut self, text: &str) {
         self.tail.push(text);
         self.reader.diagnose(text, &mut self.run);
-        if !ASIDE.is_match(text) {
-            self.run.suspect(text);
-        }
     }
 
     /// Ends the run: tools that are open are closed, and the terminal event comes last.
@@ -86,8 +82,7 @@ impl Parser {
             Outcome::Exited(code) => self.reader.exit_code(code),
             _ => None,
         };
-        let output = self.tail.into_text();
-        let last = verdict(self.provider, &self.run, outcome, known_code, output);
+        let last = verdict(self.provider, &self.run, &self.tail, outcome, known_code);
         let mut events = self.run.take_events();
         events.push(last);
         events
@@ -133,9 +128,3 @@ impl Parser {
         self.run.unparsed_lines()
     }
 }
-
-/// Plain lines that mention trouble without being the reason: frames of stacks, lesser log levels.
-static ASIDE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\s*(?:at\s|[\[\(]?(?i:warn(?:ing)?|info|debug|trace|deprecat\w+|note)\b)|level=(?:INFO|WARN|DEBUG)")
-        .expect("the pattern is fixed")
-});

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::{AgentError, AgentEvent, Usage};
-use crate::evidence::Evidence;
+use crate::event::{AgentError, AgentEvent, Category, Usage};
 use crate::tool::Tool;
 
 /// Takes what a reader finds. The end is held: what follows a provider's last line may revoke it,
@@ -25,7 +24,9 @@ pub(crate) struct Run {
     ended_tools: BTreeSet<String>,
     unparsed_lines: u64,
     end: Option<End>,
-    evidence: Evidence,
+    /// What went wrong, as told in passing; void once the run goes on.
+    told: Option<AgentError>,
+    has_progressed: bool,
 }
 
 /// How the provider says that the run ended.
@@ -76,8 +77,13 @@ impl Run {
         self.end.as_ref().is_some_and(|end| end.is_final)
     }
 
-    pub(crate) fn evidence(&self) -> Option<&AgentError> {
-        self.evidence.error()
+    pub(crate) fn told(&self) -> Option<&AgentError> {
+        self.told.as_ref()
+    }
+
+    /// Whether something was said or done since this was last asked.
+    pub(crate) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.has_progressed)
     }
 
     /// A line of no known type.
@@ -126,7 +132,7 @@ impl Run {
         }
         self.text_is_open = delta;
         self.last_text.push_str(text);
-        self.evidence = Evidence::None;
+        self.progress();
         self.events.push(AgentEvent::Text {
             text: text.to_owned(),
             delta,
@@ -148,7 +154,7 @@ impl Run {
             return;
         }
         self.text_is_open = false;
-        self.evidence = Evidence::None;
+        self.progress();
         // Some models number their calls anew in every answer.
         self.ended_tools.remove(tool_id);
         self.open_tools.push(tool_id.to_owned());
@@ -275,13 +281,17 @@ impl Run {
         }
     }
 
-    /// A reason that the provider told, in case the run ends without another.
+    /// A reason that the provider told, in case the run ends without another. The last one counts,
+    /// unless it says less than the one before.
     pub(crate) fn remember(&mut self, error: AgentError) {
-        self.evidence.told(error);
+        let says_more = |known: &AgentError| known.category != Category::Unknown;
+        if error.category != Category::Unknown || !self.told.as_ref().is_some_and(says_more) {
+            self.told = Some(error);
+        }
     }
 
-    /// A line that sounds like a reason.
-    pub(crate) fn suspect(&mut self, text: &str) {
-        self.evidence.overheard(text);
+    fn progress(&mut self) {
+        self.told = None;
+        self.has_progressed = true;
     }
 }

@@ -3,8 +3,10 @@
 use background_tasks_core::task::SignalNumber;
 
 use crate::event::{AgentError, AgentEvent, Category};
+use crate::evidence::evidence;
 use crate::provider::Provider;
-use crate::run::Run;
+use crate::run::{End, Run};
+use crate::tail::Tail;
 
 /// What became of the process of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +42,9 @@ pub enum Outcome {
 pub(crate) fn verdict(
     provider: Provider,
     run: &Run,
+    tail: &Tail,
     outcome: Outcome,
     known_code: Option<Category>,
-    output: String,
 ) -> AgentEvent {
     let ended = |error, synthetic| AgentEvent::End {
         error,
@@ -50,12 +52,7 @@ pub(crate) fn verdict(
         cost_usd: run.cost_usd(),
         synthetic,
     };
-    // What only counts if it exits now says nothing when it was ended instead.
-    let end = run.end().filter(|end| {
-        end.is_final
-            || matches!(outcome, Outcome::Exited(_) | Outcome::EndOfInput)
-            || !end.synthetic
-    });
+    let end = run.end().filter(|end| counts(end, outcome));
     if let Outcome::Stopped { exit_code } = outcome {
         let is_success = exit_code == Some(0) && end.is_some_and(|end| end.error.is_none());
         let error = AgentError::new(Category::Stopped, "it was stopped on request");
@@ -65,17 +62,17 @@ pub(crate) fn verdict(
         let error = end
             .error
             .clone()
-            .or_else(|| despite_success(provider, run, outcome));
+            .or_else(|| despite_success(provider, run, tail, outcome));
         return ended(error, end.synthetic);
     }
     if let Some(error) = own_limit(outcome) {
         return ended(Some(error), true);
     }
-    let evidence = run.evidence().cloned();
+    let evidence = evidence(run, tail);
     let known = evidence
         .clone()
         .filter(|error| error.category != Category::Unknown)
-        .or_else(|| Some(from_exit_code(provider, known_code?, outcome, &output)));
+        .or_else(|| Some(from_exit_code(provider, known_code?, outcome, tail.shown())));
     match (outcome, known) {
         (_, Some(error)) => ended(Some(error), true),
         (Outcome::Exited(0) | Outcome::EndOfInput | Outcome::Completed, None) => {
@@ -97,23 +94,39 @@ pub(crate) fn verdict(
                 Outcome::Signalled(signal) => Some(signal),
                 _ => None,
             },
-            output,
+            output: tail.shown().to_owned(),
         },
     }
 }
 
+/// Whether what the provider said of its end holds.
+fn counts(end: &End, outcome: Outcome) -> bool {
+    end.is_final
+        || match outcome {
+            Outcome::Exited(0) | Outcome::EndOfInput | Outcome::Completed => true,
+            // It had gone on, and this is what it came to.
+            Outcome::TimedOut { .. } | Outcome::Idle { .. } => false,
+            _ => !end.synthetic,
+        }
+}
+
 /// A process that failed after it said that all went well.
-fn despite_success(provider: Provider, run: &Run, outcome: Outcome) -> Option<AgentError> {
+fn despite_success(
+    provider: Provider,
+    run: &Run,
+    tail: &Tail,
+    outcome: Outcome,
+) -> Option<AgentError> {
     let fate = match outcome {
         Outcome::Exited(code) if code != 0 => format!("exited with code {code}"),
         Outcome::Signalled(signal) => format!("was ended by {signal}"),
         _ => return None,
     };
     let said = format!("{provider} {fate} after it had reported success");
-    Some(match run.evidence() {
+    Some(match evidence(run, tail) {
         Some(error) => AgentError {
             message: format!("{said}: {}", error.message),
-            ..error.clone()
+            ..error
         },
         None => AgentError::new(Category::Unknown, &said),
     })

@@ -102,8 +102,8 @@ fn await_output(output: Option<&File>) {
     let _ = poll(polled.as_mut_slice(), timeout);
 }
 
-/// Ends it and what it has started in its group. Its pid cannot be another's: it is only reaped here,
-/// or was and the group with it.
+/// Ends it, with what it has started in its group. As long as it has not been reaped, no other process
+/// or group can have its number.
 fn end(child: &mut Child) {
     if matches!(child.try_wait(), Ok(Some(_))) {
         return;

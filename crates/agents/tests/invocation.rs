@@ -291,14 +291,17 @@ fn the_program_is_looked_up_by_its_name() {
     }
 }
 
+type Variables = &'static [(&'static str, &'static str)];
+
 #[test]
 fn the_environment_holds_no_more_than_what_each_needs() {
     use Provider::*;
-    let deny_all = r#"{"edit":"deny","bash":"deny","external_directory":"deny"}"#;
-    let no_shell =
+    const DENY_ALL: &str = r#"{"edit":"deny","bash":"deny","external_directory":"deny"}"#;
+    const NO_SHELL: &str =
         r#"{"edit":"allow","bash":"deny","webfetch":"allow","external_directory":"deny"}"#;
-    let all = r#"{"edit":"allow","bash":"allow","webfetch":"allow","external_directory":"allow"}"#;
-    let cases: [(Provider, Mode, &[(&str, &str)]); 11] = [
+    const ALL: &str =
+        r#"{"edit":"allow","bash":"allow","webfetch":"allow","external_directory":"allow"}"#;
+    let cases: [(Provider, Mode, Variables); 11] = [
         (Claude, Mode::Plan, &[]),
         (Claude, Mode::Edit, &[]),
         (Claude, Mode::Full, &[]),
@@ -308,9 +311,9 @@ fn the_environment_holds_no_more_than_what_each_needs() {
             Mode::Edit,
             &[("GEMINI_CLI_TRUST_WORKSPACE", "true")],
         ),
-        (Opencode, Mode::Plan, &[("OPENCODE_PERMISSION", deny_all)]),
-        (Opencode, Mode::Edit, &[("OPENCODE_PERMISSION", no_shell)]),
-        (Opencode, Mode::Full, &[("OPENCODE_PERMISSION", all)]),
+        (Opencode, Mode::Plan, &[("OPENCODE_PERMISSION", DENY_ALL)]),
+        (Opencode, Mode::Edit, &[("OPENCODE_PERMISSION", NO_SHELL)]),
+        (Opencode, Mode::Full, &[("OPENCODE_PERMISSION", ALL)]),
         (Goose, Mode::Full, &[("GOOSE_MODE", "auto")]),
         (Pi, Mode::Full, &[]),
         (Mock, Mode::Edit, &[]),

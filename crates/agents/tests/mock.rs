@@ -7,7 +7,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 
-use background_tasks_agents::run_mock;
+use background_tasks_agents::{AgentEvent, Category, Outcome, Parser, Provider, run_mock};
+use background_tasks_core::task::SignalNumber;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getsid};
 use serde_json::Value;
@@ -17,7 +18,11 @@ fn main() -> ExitCode {
     if args.next().is_some_and(|word| word == "__mock") {
         return ExitCode::from(u8::try_from(run_mock(args)).unwrap_or(1));
     }
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 9] = [
+        (
+            "it_is_read_like_any_other_agent",
+            it_is_read_like_any_other_agent,
+        ),
         ("a_script_is_followed", a_script_is_followed),
         ("a_session_is_gone_on_with", a_session_is_gone_on_with),
         ("it_exits_as_told", it_exits_as_told),
@@ -236,4 +241,64 @@ fn it_ends_when_nobody_reads() {
     mock.output = Box::new(std::io::empty());
     mock.tell("say a\nhang");
     assert_eq!(mock.child.wait().unwrap().code(), Some(1));
+}
+
+/// The names of the events that a run makes, and the last of them.
+fn events(prompt: &str) -> (Vec<&'static str>, AgentEvent) {
+    let (output, _, status) = Mock::start(prompt, &[], &here()).rest();
+    let mut parser = Parser::new(Provider::Mock);
+    let mut events: Vec<AgentEvent> = Vec::new();
+    for line in output.lines() {
+        events.extend(parser.line(line.as_bytes()));
+    }
+    let noise = prompt
+        .lines()
+        .filter(|line| line.starts_with("noise"))
+        .count();
+    assert_eq!(parser.unparsed_lines(), noise as u64, "{output}");
+    let outcome = match (status.code(), status.signal()) {
+        (Some(code), _) => Outcome::Exited(code),
+        (None, signal) => Outcome::Signalled(signal.and_then(SignalNumber::from_number).unwrap()),
+    };
+    events.extend(parser.finish(outcome));
+    let names = events.iter().map(|event| match event {
+        AgentEvent::Session { .. } => "session",
+        AgentEvent::Text { .. } => "text",
+        AgentEvent::ToolStart { .. } => "tool_start",
+        AgentEvent::ToolEnd { .. } => "tool_end",
+        AgentEvent::End { error: None, .. } => "end",
+        AgentEvent::End { .. } => "error",
+        AgentEvent::Crashed { .. } => "crashed",
+        other => panic!("{other:?}"),
+    });
+    (names.collect(), events.pop().unwrap())
+}
+
+fn it_is_read_like_any_other_agent() {
+    let cases: [(&str, &[&str]); 7] = [
+        ("Hello.", &["session", "text", "end"]),
+        (
+            "say a\npartial b\nnoise c",
+            &["session", "text", "text", "end"],
+        ),
+        (
+            "tool Bash {\"command\": \"ls\"}",
+            &["session", "tool_start", "tool_end", "end"],
+        ),
+        ("error 429 too many requests", &["session", "error"]),
+        ("say a\nno-result", &["session", "text", "error"]),
+        ("say a\nexit 3", &["session", "text", "crashed"]),
+        ("crash", &["session", "crashed"]),
+    ];
+    for (prompt, expected) in cases {
+        assert_eq!(events(prompt).0, expected, "{prompt}");
+    }
+    let AgentEvent::End {
+        error: Some(error), ..
+    } = events("error 429 too many requests").1
+    else {
+        panic!("no error")
+    };
+    assert_eq!(error.category, Category::RateLimit);
+    assert_eq!(error.message, "429 too many requests");
 }

@@ -81,7 +81,7 @@ fn the_least_is_a_provider_and_a_prompt() {
 fn spellings_of_earlier_clients_are_understood() {
     let agent = json!({
         "provider": "claude", "prompt": "hi", "systemPrompt": "s", "maxTurns": 2,
-        "maxBudgetUsd": 1.5, "allowUnsandboxed": true, "mode": "full", "sessionId": "x",
+        "maxBudgetUsd": 1.5, "allowUnsandboxed": true, "mode": "full", "resume": "x",
     });
     let Resolved { spec, resume, .. } = resolve(&agent).unwrap();
     assert_eq!(spec.system_prompt.as_deref(), Some("s"));

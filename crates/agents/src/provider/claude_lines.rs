@@ -7,6 +7,7 @@ use crate::event::{AgentError, Category, Usage};
 use crate::line::Line;
 use crate::object::Object;
 use crate::run::Run;
+use crate::sign::Signs;
 use crate::tool::{Names, Tool, output_text};
 
 const TOOLS: Names = &[
@@ -191,7 +192,7 @@ impl Reader {
         {
             Category::Limit
         } else {
-            Category::of(&format!("{} {text}", self.error_code))
+            Category::of(&Signs::of(&format!("{text} {}", self.error_code)))
         };
         Some(AgentError::new(category, &text))
     }

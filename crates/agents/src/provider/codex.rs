@@ -11,6 +11,7 @@ use crate::invocation::{Argv, DonePattern, Invocation, Program, Turn, line_of_ty
 use crate::line::Line;
 use crate::login::{LoginFile, LoginTraces};
 use crate::object::Object;
+use crate::reason::reason;
 use crate::request::Mode;
 use crate::run::Run;
 use crate::supports::{Missing, Supports};
@@ -262,7 +263,7 @@ impl Reader {
 
 fn mcp_answer(item: &Object<'_>, is_failed: bool) -> (String, bool) {
     if let Value::Object(error) = item.value("error") {
-        return (crate::category::reason(&Value::Object(error)), true);
+        return (reason(&Value::Object(error)), true);
     }
     let mut result = item.value("result");
     let content = result.get_mut("content").map(Value::take);

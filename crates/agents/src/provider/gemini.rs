@@ -1,9 +1,5 @@
 //! Gemini CLI: `--output-format stream-json`.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use super::{Cli, Read};
 use crate::event::{AgentError, Category, Usage};
 use crate::install::Installer;
@@ -11,6 +7,7 @@ use crate::invocation::{Argv, DonePattern, Invocation, Program, Turn, line_of_ty
 use crate::line::Line;
 use crate::login::{LoginFile, LoginTraces};
 use crate::object::Object;
+use crate::reason::reason;
 use crate::request::Mode;
 use crate::run::Run;
 use crate::supports::{Missing, Supports};
@@ -162,8 +159,10 @@ impl Read for Reader {
     /// The true reason is often only in a dump before the result: its first line, and in the result
     /// "unknown error".
     fn diagnose(&mut self, text: &str, run: &mut Run) {
-        if ERROR.is_match(text) || (run.evidence().is_none() && REASON.is_match(text)) {
-            run.remember(AgentError::from_text(&REPORT.replace(text, " ")));
+        let lowercase = text.to_ascii_lowercase();
+        let has_reason = || REASONS.iter().any(|reason| lowercase.contains(reason));
+        if tells_error(&lowercase) || (run.told().is_none() && has_reason()) {
+            run.remember(AgentError::from_text(&without_report(text)));
         }
     }
 
@@ -189,7 +188,7 @@ fn tool_result(line: &Object<'_>, run: &mut Run) {
     let is_error = line.text_or_empty("status") == "error" || line.raw("error").is_some();
     let output = match line.word("output") {
         Some(output) => output.into_owned(),
-        None if is_error => crate::category::reason(&line.value("error")),
+        None if is_error => reason(&line.value("error")),
         None => output_text(line.value("output")),
     };
     run.tool_end(&id, output, is_error);
@@ -208,23 +207,38 @@ fn result(line: &Object<'_>, run: &mut Run) {
     let is_error = line.text_or_empty("status") == "error" || line.raw("error").is_some();
     let error = is_error.then(|| {
         let told = AgentError::from_value(&line.object("error").to_value());
-        let before = run.evidence().cloned();
-        before
-            .filter(|_| told.category == Category::Unknown)
-            .unwrap_or(told)
+        let says_nothing = told.message.contains("unknown error");
+        let before = run.told().filter(|before| {
+            told.category == Category::Unknown
+                && (before.category != Category::Unknown || says_nothing)
+        });
+        before.cloned().unwrap_or(told)
     });
     run.ended(error);
 }
 
-static ERROR: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?i)^\s*(?:\[api )?error\b").expect("the pattern is fixed"));
+/// Whether a line begins the telling of an error.
+fn tells_error(lowercase: &str) -> bool {
+    let text = lowercase.trim_start().trim_start_matches("[api ");
+    let rest = text.strip_prefix("error");
+    rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
+}
 
-static REASON: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)quota exceeded|insufficient balance|resource_exhausted|permission_denied")
-        .expect("the pattern is fixed")
-});
+/// Words that no line has without a reason.
+const REASONS: &[&str] = &[
+    "quota exceeded",
+    "insufficient balance",
+    "resource_exhausted",
+    "permission_denied",
+];
 
 /// Where the dump was written to is not the reason, and may hold words that look like one.
-static REPORT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\s*Full report available at: \S+\s*").expect("the pattern is fixed")
-});
+fn without_report(text: &str) -> String {
+    let Some((before, report)) = text.split_once("Full report available at: ") else {
+        return text.to_owned();
+    };
+    let after = report
+        .split_once(char::is_whitespace)
+        .map_or("", |(_, after)| after);
+    format!("{} {}", before.trim_end(), after.trim_start())
+}

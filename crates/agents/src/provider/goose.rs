@@ -1,11 +1,8 @@
 //! goose: `goose run --output-format stream-json`.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use serde_json::Value;
 
-use super::goose_names::{is_own_id, whose};
+use super::goose_names::{model_options, session_option};
 use super::{Cli, Read};
 use crate::event::{AgentError, Usage};
 use crate::install::Installer;
@@ -42,16 +39,7 @@ impl Cli for Goose {
 
     fn invocation(&self, turn: &Turn<'_>) -> Invocation {
         let spec = turn.spec;
-        let (provider, model) = spec.model.as_deref().map_or((None, None), whose);
-        // Whoever names a provider themselves means the model as it stands.
-        let is_given = spec
-            .args
-            .iter()
-            .any(|word| word.split('=').next() == Some("--provider"));
-        let (provider, model) = match is_given {
-            true => (None, spec.model.as_deref()),
-            false => (provider, model),
-        };
+        let (provider, model) = model_options(spec);
         // A plain --resume takes the latest session of the whole machine.
         let resume: &[&str] = if turn.session.is_some() {
             &["--resume"]
@@ -59,14 +47,9 @@ impl Cli for Goose {
             &[]
         };
         let session = turn.session.unwrap_or(turn.conversation);
-        let name = if is_own_id(session) {
-            "--session-id"
-        } else {
-            "--name"
-        };
         let args = Argv::new(&["run", "--output-format", "stream-json"])
             .words(resume)
-            .option(name, Some(session))
+            .option(session_option(session), Some(session))
             .option("--provider", provider)
             .option("--model", model)
             .option("--system", spec.system_prompt.as_deref())
@@ -183,15 +166,14 @@ impl Read for Reader {
 
     /// Four lines before any JSON, and the only place that tells the session's id.
     fn banner(&mut self, text: &str, run: &mut Run) -> bool {
-        if let Some(found) = SESSION.captures(text) {
-            run.session(&found[1]);
-            return true;
+        if let Some(id) = session_of(text) {
+            run.session(id);
+        } else if !is_first_line(text) {
+            return text.contains("goose is ready");
+        } else if let Some(model) = model_of(text) {
+            run.answers_with(model);
         }
-        if let Some(found) = MODEL.captures(text) {
-            run.answers_with(&found[1]);
-            return true;
-        }
-        is_first_line(text) || text.contains("goose is ready")
+        true
     }
 
     fn begins_run(&self, line: &Line<'_>) -> bool {
@@ -225,13 +207,13 @@ impl Reader {
     }
 
     fn text(&mut self, text: &str, run: &mut Run) {
-        let Some(failure) = FAILURE.captures(text.trim()) else {
+        let Some(reason) = failure_of(text) else {
             if !text.trim().is_empty() {
                 self.error = None;
             }
             return run.text_delta(text);
         };
-        let error = AgentError::from_text(&failure[1]);
+        let error = AgentError::from_text(reason);
         run.remember(error.clone());
         self.error = Some(error);
     }
@@ -284,17 +266,30 @@ fn is_first_line(text: &str) -> bool {
 }
 
 /// `\____)    20260523_1 · /home/me`
-static SESSION: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^\s*\\____\)\s+(\d{8}_\d+)\b").expect("the pattern is fixed"));
+fn session_of(text: &str) -> Option<&str> {
+    let id = text
+        .trim_start()
+        .strip_prefix(r"\____)")?
+        .split_whitespace()
+        .next()?;
+    let (day, number) = id.split_once('_')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (day.len() == 8 && is_number(day) && is_number(number)).then_some(id)
+}
 
 /// `__( O)>  ● new session · anthropic claude-sonnet-4`
-static MODEL: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\s*__\( O\)>.*·\s+\S+\s+(\S+)\s*$").expect("the pattern is fixed")
-});
+fn model_of(text: &str) -> Option<&str> {
+    let (_, names) = text.rsplit_once('·')?;
+    match names.split_whitespace().collect::<Vec<_>>()[..] {
+        [_provider, model] => Some(model),
+        _ => None,
+    }
+}
 
-static FAILURE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
-        r"(?s)^Ran into this error: (.*?)\.?\s*(?:Please retry if you think this is a transient or recoverable error\.?)?$",
-    )
-    .expect("the pattern is fixed")
-});
+/// The reason in what it says of its own failure.
+fn failure_of(text: &str) -> Option<&str> {
+    let reason = text.trim().strip_prefix("Ran into this error: ")?;
+    let advice = "Please retry if you think this is a transient or recoverable error";
+    let reason = reason.split(advice).next().unwrap_or(reason).trim_end();
+    Some(reason.strip_suffix('.').unwrap_or(reason))
+}

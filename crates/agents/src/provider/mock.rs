@@ -20,7 +20,11 @@ impl Cli for Mock {
     }
 
     fn supports(&self) -> Supports {
-        Supports::LEAST
+        // It does as its script says, whatever the mode.
+        Supports {
+            plan_enforced: false,
+            ..Supports::LEAST
+        }
     }
 
     fn invocation(&self, turn: &Turn<'_>) -> Invocation {

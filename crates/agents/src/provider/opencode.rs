@@ -178,6 +178,9 @@ impl Read for Reader {
     }
 
     fn diagnose(&mut self, text: &str, run: &mut Run) {
+        if !text.contains("ERROR") {
+            return;
+        }
         let Some(found) = LOG_ERROR.captures(text) else {
             return;
         };
@@ -268,7 +271,7 @@ fn step_finish(part: &Object<'_>, run: &mut Run) {
 /// The three forms of its log that tell of a failed request.
 static LOG_ERROR: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r#"level=ERROR\b.*\bmessage="stream error".*?\berror\.error=(?<quoted>"(?:[^"\\]|\\.)*"?)"#,
+        r#"level=ERROR\b.*\bmessage="stream error".*?\berror\.error=(?<quoted>"(?:[^"\\]|\\.)*"?|\S+)"#,
         r"|^\s*ERROR\s.*?\bservice=session\.processor\b.*?\berror=(?<session>.*?)(?:\s+stack=.*)?$",
         r"|^\s*ERROR\s.*?\bservice=llm\b.*?\berror=(?<llm>\{.*)$",
     ))

@@ -39,7 +39,6 @@ pub struct AgentRequest {
     pub mode: Option<Mode>,
     /// The conversation to go on with: the id of a task, or the provider's own session id. A new one
     /// when left out.
-    #[serde(alias = "sessionId")]
     #[schemars(length(min = 1), regex(pattern = WITHOUT_NUL), extend("examples" = ["bg_demo"]))]
     pub resume: Option<String>,
     /// What was said before, elsewhere; put before the first prompt.
@@ -60,7 +59,6 @@ pub struct AgentRequest {
     /// Its MCP servers: a file that describes them as the CLI wants it, or the same as an object,
     /// which goes into a file of the task that only its owner reads. Those of the CLI's own
     /// configuration when left out.
-    #[serde(alias = "mcpConfig")]
     #[schemars(extend("examples" = [{ "mcpServers": { "docs": { "command": "docs-server" } } }]))]
     pub mcp: Option<Mcp>,
     /// More arguments for the CLI, passed through. Everyone on the machine can read them.
