@@ -21,7 +21,7 @@ pub(crate) const SUBCOMMAND: &str = "__agent";
 
 /// Milliseconds that a run may last, unless told.
 pub const DEFAULT_TIMEOUT_MS: u64 = 3_600_000;
-/// Milliseconds that a CLI has to exit after its last line.
+/// Milliseconds that a CLI has to exit after its last line, unless told.
 pub const DONE_GRACE_MS: u64 = 30_000;
 
 /// The payload of `start` for an agent, taken apart.
@@ -91,7 +91,7 @@ fn prepare(client: &Client, payload: Map<String, Value>) -> Result<Prepared> {
     let extension = Extension {
         shown,
         kept,
-        done: Some(done(provider)),
+        done: Some(done(provider, resolved.exit_grace_ms)),
         first_work: piece.encode()?,
     };
     Ok(Prepared {
@@ -240,7 +240,7 @@ fn surroundings(payload: &Map<String, Value>) -> Surroundings {
     inherited.chain(own).collect()
 }
 
-fn done(provider: Provider) -> Done {
+fn done(provider: Provider, grace_ms: u64) -> Done {
     let patterns = |says: Says| {
         let patterns = provider.done_patterns().iter();
         let patterns = patterns.filter(move |pattern| pattern.says == says);
@@ -256,7 +256,7 @@ fn done(provider: Provider) -> Done {
     Done {
         lines: patterns(Says::Done),
         revoked_by: patterns(Says::GoesOn),
-        grace_ms: DONE_GRACE_MS,
+        grace_ms,
     }
 }
 

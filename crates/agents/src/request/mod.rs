@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::provider::Provider;
+use crate::start::DONE_GRACE_MS;
 use crate::spec::{AgentSpec, McpSource, Version};
 
 pub use check::check_session;
@@ -64,6 +65,10 @@ pub struct AgentRequest {
     /// More arguments for the CLI, passed through. Everyone on the machine can read them.
     #[schemars(inner(regex(pattern = WITHOUT_NUL)), extend("default" = []), extend("examples" = [["--add-dir", "../lib"]]))]
     pub args: Option<Vec<String>>,
+    /// Milliseconds that the CLI may stay after its last line; then it is stopped, which is no failure.
+    #[serde(alias = "exitGraceMs")]
+    #[schemars(extend("default" = DONE_GRACE_MS))]
+    pub exit_grace_ms: Option<u64>,
     /// Whether it is to be confined by this program, which cannot do that.
     #[schemars(extend("default" = false))]
     pub sandbox: Option<bool>,
@@ -127,6 +132,8 @@ pub struct Resolved {
     pub spec: AgentSpec,
     /// The first prompt as the agent gets it, with the history before it.
     pub prompt: String,
+    /// Milliseconds that the CLI may stay after its last line.
+    pub exit_grace_ms: u64,
     /// A name for the task, of the prompt's first words.
     pub name: String,
     /// The id of a task, or a session id.
@@ -174,6 +181,7 @@ impl AgentRequest {
         };
         let name = name_of(&text);
         Ok(Resolved {
+            exit_grace_ms: self.exit_grace_ms.unwrap_or(DONE_GRACE_MS),
             spec,
             prompt,
             name,
