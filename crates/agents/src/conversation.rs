@@ -118,7 +118,8 @@ pub(crate) fn conversation_name(id: &TaskId) -> String {
 pub struct SendPrompt {
     /// The task.
     pub id: TaskId,
-    /// What it is told: text, or a file that holds it.
+    /// What the agent is told: words, or a file that holds them. For tasks without an agent, left
+    /// out.
     #[schemars(extend("examples" = ["Now the tests."]))]
     pub prompt: Prompt,
 }

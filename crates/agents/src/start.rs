@@ -36,7 +36,7 @@ struct Prepared {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentStart {
-    /// The agent to run instead of a command.
+    /// The agent to run; a command or a script runs when left out.
     pub agent: AgentRequest,
 }
 

@@ -55,7 +55,7 @@ pub struct AgentRequest {
     pub max_turns: Option<u32>,
     /// So many US dollars at most; no limit when left out.
     #[serde(alias = "maxBudgetUsd")]
-    #[schemars(extend("exclusiveMinimum" = 0), extend("examples" = [2.5]))]
+    #[schemars(range(min = 0.0, max = f64::MAX), extend("exclusiveMinimum" = 0), extend("examples" = [2.5]))]
     pub max_budget_usd: Option<f64>,
     /// Its MCP servers: a file that describes them as the CLI wants it, or the same as an object,
     /// which goes into a file of the task that only its owner reads. Those of the CLI's own

@@ -71,6 +71,11 @@ pub enum Include {
     Lines,
 }
 
+impl Include {
+    /// Each of them.
+    pub const ALL: [Include; 3] = [Self::Thinking, Self::Raw, Self::Lines];
+}
+
 impl Events {
     /// With defaults for everything but the task.
     pub fn of(id: TaskId) -> Self {
