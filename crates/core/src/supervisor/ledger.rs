@@ -5,6 +5,7 @@ mod inputs;
 mod pauses;
 mod runs;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,6 +21,7 @@ use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
+use crate::process;
 use crate::store::{
     EndRecord, Replaced, Replaces, TaskDir, create_new, file, is_regular, sweep_leftovers,
 };
@@ -41,6 +43,8 @@ pub(crate) struct Ledger {
     pub last_problem: Option<String>,
     /// The group of the present run; only a task with limits has one.
     pub leaf: Option<Leaf>,
+    /// The record as it was written last, if it is not on its way to the disk yet.
+    unsettled: Cell<Option<File>>,
     /// What the next writing of the record replaces.
     replaces: Replaces,
     journal: Journal,
@@ -60,6 +64,7 @@ impl Ledger {
             input: None,
             last_problem: None,
             leaf: None,
+            unsettled: Cell::new(None),
             journal,
             end: None,
             executed: None,
@@ -113,7 +118,9 @@ impl Ledger {
             Some(_) => Health::Starting,
             None => Health::None,
         };
-        self.write(TaskState::running(main, started_at, health))
+        self.prepare(TaskState::running(main, started_at, health));
+        // Its caller waits for the answer, and many a run is over before this would be on the disk.
+        self.put()
     }
 
     /// The run is on record and its log in place: what was before it is not needed any more.
@@ -247,18 +254,31 @@ impl Ledger {
             self.note(event);
         }
         self.live = None;
+        self.settle_record();
     }
 
     fn write(&mut self, state: TaskState) -> io::Result<()> {
         self.prepare(state);
-        self.put()
+        self.put()?;
+        self.settle_record();
+        Ok(())
     }
 
-    /// Writes the record.
+    /// Writes the record. It is to be settled when nobody waits any more.
     fn put(&mut self) -> io::Result<()> {
-        self.dir.write_record(&self.record, self.replaces)?;
+        let written = self
+            .dir
+            .write_record_at_leisure(&self.record, self.replaces)?;
+        self.unsettled.set(written);
         self.replaces = Replaces::of(&self.record);
         Ok(())
+    }
+
+    /// Has the record go to the disk.
+    pub(crate) fn settle_record(&self) {
+        if let Some(record) = self.unsettled.take() {
+            process::begin_write_out(&record);
+        }
     }
 
     /// The state with what has been changed in it.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -68,7 +69,12 @@ impl<'a> Listen<'a> {
 #[derive(Debug)]
 pub(crate) struct Signals {
     source: os::Source,
+    /// Nothing has been heard for a while, and what it takes to begin has been put away.
+    is_at_rest: bool,
 }
+
+/// What is over sooner is not worth being put away for.
+const A_WHILE: Duration = Duration::from_millis(100);
 
 impl Signals {
     /// Begins to listen. All signals were blocked when this process was executed, so none has
@@ -76,7 +82,33 @@ impl Signals {
     pub(crate) fn open() -> io::Result<Self> {
         Ok(Self {
             source: os::Source::open()?,
+            is_at_rest: false,
         })
+    }
+
+    /// A run has begun: there is something to be put away again.
+    pub(crate) fn stir(&mut self) {
+        self.is_at_rest = false;
+    }
+
+    /// The same as [`Signals::wait`]. When nothing has been heard for a while for the first time, it
+    /// has `put_away` run, and nothing else before it sleeps on.
+    pub(crate) fn rest(
+        &mut self,
+        deadline: Deadline,
+        others: &[Listen<'_>],
+        put_away: impl FnOnce(),
+    ) -> io::Result<Heard> {
+        let soon = Deadline::after(A_WHILE);
+        if !self.is_at_rest && soon.sooner(deadline) == soon {
+            let heard = self.wait(soon, others)?;
+            if heard != Heard::default() || !soon.has_passed() {
+                return Ok(heard);
+            }
+            put_away();
+            self.is_at_rest = true;
+        }
+        self.wait(deadline, others)
     }
 
     /// Sleeps until something is heard or the deadline has passed.
