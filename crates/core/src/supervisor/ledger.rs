@@ -4,6 +4,7 @@ mod ends;
 mod inputs;
 mod pauses;
 mod runs;
+mod writes;
 
 use std::cell::Cell;
 use std::fs::File;
@@ -21,7 +22,6 @@ use super::log_file::remove;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
-use crate::process;
 use crate::store::{
     EndRecord, Replaced, Replaces, TaskDir, create_new, file, is_regular, sweep_leftovers,
 };
@@ -255,43 +255,6 @@ impl Ledger {
         }
         self.live = None;
         self.settle_record();
-    }
-
-    fn write(&mut self, state: TaskState) -> io::Result<()> {
-        self.prepare(state);
-        self.put()?;
-        self.settle_record();
-        Ok(())
-    }
-
-    /// Writes the record. It is to be settled when nobody waits any more.
-    fn put(&mut self) -> io::Result<()> {
-        let written = self
-            .dir
-            .write_record_at_leisure(&self.record, self.replaces)?;
-        self.unsettled.set(written);
-        self.replaces = Replaces::of(&self.record);
-        Ok(())
-    }
-
-    /// Has the record go to the disk.
-    pub(crate) fn settle_record(&self) {
-        if let Some(record) = self.unsettled.take() {
-            process::begin_write_out(&record);
-        }
-    }
-
-    /// The state with what has been changed in it.
-    fn rewrite(&mut self) -> io::Result<()> {
-        self.write(self.record.facts.state.clone())
-    }
-
-    fn prepare(&mut self, state: TaskState) {
-        let facts = &mut self.record.facts;
-        facts.state = state;
-        // Damage may have made it the largest that there is.
-        facts.revision = facts.revision.saturating_add(1);
-        facts.updated_at = Timestamp::now();
     }
 
     fn span(&self) -> Option<RunSpan> {
