@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -69,12 +68,9 @@ impl<'a> Listen<'a> {
 #[derive(Debug)]
 pub(crate) struct Signals {
     source: os::Source,
-    /// Nothing has been heard for a while, and what it takes to begin has been put away.
+    /// What it takes to begin has been put away.
     is_at_rest: bool,
 }
-
-/// What is over sooner is not worth being put away for.
-const A_WHILE: Duration = Duration::from_millis(100);
 
 impl Signals {
     /// Begins to listen. All signals were blocked when this process was executed, so none has
@@ -91,22 +87,16 @@ impl Signals {
         self.is_at_rest = false;
     }
 
-    /// The same as [`Signals::wait`]. When nothing has been heard for a while for the first time, it
-    /// has `put_away` run, and nothing else before it sleeps on.
+    /// The same as [`Signals::wait`]. Before it sleeps for the first time it has `put_away` run, and
+    /// nothing else after that.
     pub(crate) fn rest(
         &mut self,
         deadline: Deadline,
         others: &[Listen<'_>],
         put_away: impl FnOnce(),
     ) -> io::Result<Heard> {
-        let soon = Deadline::after(A_WHILE);
-        if !self.is_at_rest && soon.sooner(deadline) == soon {
-            let heard = self.wait(soon, others)?;
-            if heard != Heard::default() || !soon.has_passed() {
-                return Ok(heard);
-            }
+        if !std::mem::replace(&mut self.is_at_rest, true) {
             put_away();
-            self.is_at_rest = true;
         }
         self.wait(deadline, others)
     }
