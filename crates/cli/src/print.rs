@@ -52,12 +52,7 @@ fn write_page(target: &mut impl Write, page: &ListPage) -> io::Result<()> {
         r#"{{"ok":true,"command":"list","data":{{"total":{},"tasks":["#,
         page.total()
     )?;
-    let mut separator: &[u8] = b"";
-    page.for_each_text(|text| {
-        target.write_all(separator)?;
-        separator = b",";
-        target.write_all(text)
-    })?;
+    page.for_each_piece(|piece| target.write_all(piece))?;
     target.write_all(br#"],"next":"#)?;
     serde_json::to_writer(&mut *target, &page.next())?;
     target.write_all(b"}}\n")?;

@@ -3,6 +3,8 @@
 //! Wall-clock time ([`Timestamp`]) is for people and records; it may jump. Waiting is measured
 //! on the monotonic clock ([`Deadline`]), which may not.
 
+mod plain;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -28,11 +30,24 @@ impl Timestamp {
 
     /// Reads RFC 3339 text; finer than a millisecond is cut off.
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some(millis) = plain::read(text.as_bytes()) {
+            return Some(Self(millis));
+        }
         let moment = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
         // An offset may move it into a year that has no such text.
         (0..=9999)
             .contains(&moment.year())
             .then(|| Self(moment.timestamp_millis()))
+    }
+
+    /// Whether a text has the form in which moments are written here.
+    pub(crate) fn is_plain(text: &str) -> bool {
+        plain::read(text.as_bytes()).is_some()
+    }
+
+    /// The text form, where the year has four digits.
+    fn plain_text(self) -> Option<[u8; plain::LEN]> {
+        plain::write(self.0)
     }
 
     /// So long before this moment.
@@ -69,6 +84,11 @@ impl From<SystemTime> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(text) = self.plain_text()
+            && let Ok(text) = std::str::from_utf8(&text)
+        {
+            return f.write_str(text);
+        }
         let moment = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default();
         f.write_str(&moment.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
@@ -76,7 +96,11 @@ impl fmt::Display for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let text = self.plain_text();
+        match text.as_ref().map(|text| std::str::from_utf8(text)) {
+            Some(Ok(text)) => serializer.serialize_str(text),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 

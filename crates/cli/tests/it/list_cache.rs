@@ -13,27 +13,55 @@ const MANY: usize = 140;
 
 /// A home in which many tasks have ended; they are copies of one that has really run.
 fn home_of_many() -> Cli {
+    home_of(MANY)
+}
+
+fn home_of(count: usize) -> Cli {
     let cli = Cli::new();
     cli.start_and_wait(with(
         work("t", ["exit", "3"]),
         json!({ "tags": ["a", "b"] }),
     ));
     cli.await_no_supervisor("t");
-    let record = cli.record("t");
-    for n in 0..MANY {
+    let record = fs::read_to_string(cli.task_file("t", "task.json")).unwrap();
+    for n in 0..count {
         let id = format!("t{n}");
-        let mut copy = record.clone();
-        copy["id"] = json!(id);
-        copy["facts"]["created_at"] = json!(format!("2026-01-01T00:{:02}:00.000Z", n % 50));
-        copy["spec"]["tags"] = json!([format!("mod{}", n % 7), "copy"]);
-        copy["spec"]["name"] = json!(format!("name{}", n % 3));
-        if n % 5 == 0 {
-            copy["spec"]["parent_session_id"] = json!("s");
-        }
         fs::create_dir(cli.task_file(&id, "")).unwrap();
-        fs::write(cli.task_file(&id, "task.json"), copy.to_string()).unwrap();
+        fs::write(cli.task_file(&id, "task.json"), copy(&record, &id, n)).unwrap();
     }
     cli
+}
+
+/// Most are as this build writes them, which are read in another way than the rest.
+fn copy(record: &str, id: &str, n: usize) -> String {
+    let mut copy: Value = serde_json::from_str(record).unwrap();
+    let now = text(&copy["facts"]["created_at"]);
+    let (time, session) = (
+        format!("2026-01-01T00:{:02}:00.000Z", n % 50),
+        n.is_multiple_of(5),
+    );
+    let (tag, name) = (format!("mod{}", n % 7), format!("name{}", n % 3));
+    if !n.is_multiple_of(4) {
+        let session = if session { r#""s""# } else { "null" };
+        return record
+            .replacen(r#""id":"t""#, &format!(r#""id":"{id}""#), 1)
+            .replacen(&now, &time, 1)
+            .replacen(r#"["a","b"]"#, &format!(r#"["{tag}","copy"]"#), 1)
+            .replacen(r#""name":null"#, &format!(r#""name":"{name}""#), 1)
+            .replacen(
+                r#""parent_session_id":null"#,
+                &format!(r#""parent_session_id":{session}"#),
+                1,
+            );
+    }
+    copy["id"] = json!(id);
+    copy["facts"]["created_at"] = json!(time);
+    copy["spec"]["tags"] = json!([tag, "copy"]);
+    copy["spec"]["name"] = json!(name);
+    if session {
+        copy["spec"]["parent_session_id"] = json!("s");
+    }
+    copy.to_string()
 }
 
 fn cache(cli: &Cli) -> PathBuf {
@@ -143,6 +171,32 @@ fn the_pages_that_it_gives_hold_every_task_once() {
         }
     }
     assert_eq!(seen, whole);
+}
+
+/// They are read by several threads.
+#[test]
+fn thousands_are_listed_as_few_are() {
+    const COUNT: usize = 2300;
+    let cli = home_of(COUNT);
+    fs::write(cli.task_file("t7", "task.json"), "{").unwrap();
+    let all = json!({ "limit": 1_000_000 });
+    let read = printed(&cli, &all);
+    assert!(cache(&cli).exists());
+    assert!(printed(&cli, &all) == read, "from the cache");
+    let shown: Value = serde_json::from_slice(&read).unwrap();
+    assert_eq!(shown["data"]["total"], COUNT + 1);
+    let order = |task: &Value| (text(&task["created_at"]), text(&task["id"]));
+    let (damaged, ended): (Vec<&Value>, Vec<&Value>) = shown["data"]["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .partition(|task| task["created_at"].is_null());
+    assert_eq!((damaged.len(), ended.len()), (1, COUNT));
+    assert!(ended.is_sorted_by(|a, b| order(a) > order(b)));
+    let page = cli.list(json!({ "limit": 9 }));
+    assert_eq!(page.len(), 9);
+    fs::remove_file(cache(&cli)).unwrap();
+    assert_eq!(cli.list(json!({ "limit": 9 })), page);
 }
 
 #[test]

@@ -68,13 +68,15 @@ pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
 pub(crate) use hook::hook_claim;
 pub(crate) use input::{InputLock, forget_text, keep_text, open_text, settle_text};
 pub(crate) use leftovers::{Replaced, sweep_leftovers};
-pub(crate) use list_cache::{CacheWriter, Entry, Identity, ListCache, Texts};
+pub(crate) use list_cache::{
+    CacheWriter, Entry, FreshTask, FreshTasks, Identity, ListCache, Texts,
+};
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
 pub(crate) use observed::Readiness;
 pub(crate) use queue::{Line, Presence, Ticket};
 pub(crate) use remove::{remove_task, size_on_disk, sweep_trash, sweep_unfinished};
 pub(crate) use task_dir::{Replaces, TaskDir, encode_record, file};
-pub(crate) use tasks_folder::{Ended, TasksFolder};
+pub(crate) use tasks_folder::TasksFolder;
 pub(crate) use ttl::{mark as mark_ttl, marked_until, unmark as unmark_ttl};
 pub(crate) use want::{Verb, Want};

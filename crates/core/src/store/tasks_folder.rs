@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -10,10 +11,10 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
 
 use super::format::{FORMAT_VERSION, stat};
-use super::home::TASKS;
-use super::{Home, Identity, TaskDir, file};
+use super::home::{LOGS, TASKS};
+use super::{FreshTasks, Home, Identity, TaskDir, file};
 use crate::error::Result;
-use crate::task::{Task, TaskId, TaskRecord};
+use crate::task::{Facets, Task, TaskId, TaskRecord, tell_plain_end};
 
 /// A larger record is read in the usual way.
 const LARGEST: usize = 64 << 10;
@@ -24,29 +25,23 @@ pub(crate) struct TasksFolder {
     fd: OwnedFd,
     name: String,
     record: Vec<u8>,
+    /// The folder of logs, as the inside of a JSON text.
+    logs: String,
     /// Whether the kernel opens a file two folders down without following symbolic links.
     opens_at_once: bool,
-}
-
-/// A task whose end is on record, so that nothing but the record says how it fares.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) task: Task,
-    /// Set where the record will not be written again unless somebody announces it.
-    pub(crate) identity: Option<Identity>,
 }
 
 /// The names in there, with the inodes that they stand for.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    text: String,
+    text: Vec<u8>,
     /// Inode; where the name begins, and its length.
     each: Vec<(u64, usize, u8)>,
 }
 
 impl Names {
     /// Inode and name of each.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &str)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let name = |at: usize, len: u8| &self.text[at..at + usize::from(len)];
         self.each
             .iter()
@@ -65,6 +60,7 @@ impl TasksFolder {
             Ok(fd) => Ok(Some(Self {
                 fd,
                 name: String::new(),
+                logs: inside_of_json(&home.path().join(LOGS)),
                 record: vec![0; 4096],
                 opens_at_once: cfg!(target_os = "linux"),
             })),
@@ -83,38 +79,58 @@ impl TasksFolder {
         let mut names = Names::default();
         for entry in Dir::openat(&self.fd, ".", flags, Mode::empty()).map_err(read)? {
             let entry = entry.map_err(read)?;
-            let name = entry.file_name().to_str().unwrap_or("");
+            let name = entry.file_name().to_bytes();
             // Nothing that is longer is an id.
             if let Ok(len @ 1..) = u8::try_from(name.len())
-                && !name.starts_with('.')
+                && name[0] != b'.'
             {
                 names.each.push((entry.ino(), names.text.len(), len));
-                names.text.push_str(name);
+                names.text.extend_from_slice(name);
             }
         }
         Ok(names)
     }
 
-    /// A task whose end is on record. `None` where the record says anything else, or cannot be read
-    /// in this way: then it has to be observed.
-    pub(crate) fn ended(&mut self, home: &Home, id: &TaskId) -> Option<Ended> {
-        let (len, identity) = self.read(id)?;
+    /// Reads a task whose end is on record, so that nothing but the record says how it fares. `None`
+    /// where the record says anything else, or cannot be read in this way: then it has to be
+    /// observed. With the inode of its folder, it is made ready to be kept.
+    pub(crate) fn read_ended(
+        &mut self,
+        home: &Home,
+        id: &TaskId,
+        inode: Option<u64>,
+        tasks: &mut FreshTasks,
+    ) -> Option<()> {
+        let (len, identity) = self.read(id, inode.is_some())?;
         // Checked once for all strings in it.
         let text = std::str::from_utf8(&self.record[..len]).ok()?;
+        let (inode, identity) = (inode.unwrap_or(0), identity.as_ref());
+        let added = tasks.add(inode, identity, |view| {
+            let end = tell_plain_end(text, id, &self.logs, view)?;
+            Some((end.facets, end.cleared))
+        });
+        if added.is_some() {
+            return added;
+        }
         let record: TaskRecord = serde_json::from_str(text).ok()?;
         let fits = record.version <= FORMAT_VERSION
             && record.id == *id
             && record.facts.state.status().is_terminal();
-        fits.then(|| Ended {
-            task: Task::of(&record, &home.log_path(id), false),
-            identity: identity.filter(|_| record.facts.cleared),
+        if !fits {
+            return None;
+        }
+        let task = Task::of(&record, &home.log_path(id), false);
+        tasks.add(inode, identity, |view| {
+            serde_json::to_writer(view, &task).ok()?;
+            Some((Facets::of(&task)?, record.facts.cleared))
         })
     }
 
-    /// Reads a record; returns its length.
-    fn read(&mut self, id: &TaskId) -> Option<(usize, Option<Identity>)> {
+    /// Reads a record; returns its length, and which file it is where that is `wanted`.
+    fn read(&mut self, id: &TaskId, wanted: bool) -> Option<(usize, Option<Identity>)> {
         let mut file = self.open_record(id)?;
-        let identity = fstat(&file).ok().map(|stat| Identity::of(&stat));
+        let stat = if wanted { fstat(&file).ok() } else { None };
+        let identity = stat.map(|stat| Identity::of(&stat));
         loop {
             let len = file.read(&mut self.record).ok()?;
             // A short read of a regular file is its end.
@@ -152,6 +168,11 @@ impl TasksFolder {
         let stat = stat(&self.fd, &name).ok()??;
         Some(Identity::of(&stat))
     }
+}
+
+fn inside_of_json(path: &Path) -> String {
+    let text = serde_json::to_string(&path.to_string_lossy()).unwrap_or_default();
+    text.trim_matches('"').to_owned()
 }
 
 #[cfg(target_os = "linux")]

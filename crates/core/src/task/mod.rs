@@ -25,6 +25,7 @@ pub use status::{FailReason, Health, KillReason, Reason, TaskStatus};
 pub use view::{OwnerPid, Resources, Task};
 
 pub(crate) use http_url::HttpUrl;
+pub(crate) use view::{Facets, tell_plain_end};
 
 /// Of texts that become arguments, variables or paths: the kernel ends each at its first NUL.
 pub(crate) const WITHOUT_NUL: &str = "^[^\\x00]*$";

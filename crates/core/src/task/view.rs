@@ -1,6 +1,11 @@
 //! The task as every answer shows it.
 
+mod facets;
+mod plain;
 mod tell;
+
+pub(crate) use facets::Facets;
+pub(crate) use plain::tell_plain_end;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,10 +2,10 @@
 
 mod filter;
 mod page;
+mod reading;
 mod scan;
 
 use filter::matches;
-use page::Keep;
 pub use page::ListPage;
 
 use crate::client::Client;
@@ -19,7 +19,7 @@ use crate::task::{Task, TaskId};
 /// # Errors
 /// [`crate::Error::Store`] when the home cannot be used. A damaged task is shown, not an error.
 pub fn list(client: &Client, request: &List) -> Result<ListAnswer> {
-    Ok(page(client, request, Keep::Tasks)?.into_answer())
+    Ok(list_page(client, request)?.into_answer())
 }
 
 /// The same, for who wants the answer as text: of tasks that have ended it mostly is at hand.
@@ -27,13 +27,9 @@ pub fn list(client: &Client, request: &List) -> Result<ListAnswer> {
 /// # Errors
 /// As [`list`].
 pub fn list_page(client: &Client, request: &List) -> Result<ListPage> {
-    page(client, request, Keep::Texts)
-}
-
-fn page(client: &Client, request: &List, keep: Keep) -> Result<ListPage> {
     request.position()?;
     match client.existing_home()? {
-        Some(home) => ListPage::find(home, request, keep),
+        Some(home) => ListPage::find(home, request),
         None => Ok(ListPage::default()),
     }
 }

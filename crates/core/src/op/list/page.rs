@@ -1,5 +1,6 @@
 //! The tasks of a page, one after the other.
 
+use std::borrow::Cow;
 use std::io;
 
 use super::scan::{Sources, find_page};
@@ -8,21 +9,14 @@ use crate::error::Result;
 use crate::op::position::Positions;
 use crate::op::resources::resources;
 use crate::request::{List, ListAnswer};
-use crate::store::{Home, ListCache, TasksFolder, Texts, observe, observe_among_others};
+use crate::store::{
+    Entry, FreshTask, Home, ListCache, TasksFolder, Texts, observe, observe_among_others,
+};
 use crate::task::{Task, TaskId};
 
 /// So many tasks are compared with their records before a cache is believed about them. That costs
 /// a system call each, and notices also what was changed by hand.
 const COMPARED: usize = 1000;
-
-/// As what the tasks of a page are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keep {
-    /// As values.
-    Tasks,
-    /// As texts, which take less memory.
-    Texts,
-}
 
 /// A task on the page.
 #[derive(Debug)]
@@ -31,6 +25,15 @@ pub(super) enum Row {
     Read(ReadTask),
     /// Where the cache has it.
     Cached(usize),
+}
+
+impl Row {
+    fn cached_in<'a>(&self, cache: &'a ListCache) -> Option<Entry<'a>> {
+        match self {
+            Self::Cached(at) => cache.entry(*at),
+            Self::Read(_) => None,
+        }
+    }
 }
 
 /// A task that has been read.
@@ -44,25 +47,26 @@ pub(super) struct ReadTask {
 #[derive(Debug)]
 enum Shown {
     Task(Box<Task>),
-    /// As answers show it.
+    /// As answers show it; it has ended.
     Text(Box<[u8]>),
 }
 
 impl ReadTask {
-    pub(super) fn of(task: Task, keep: Keep) -> Self {
-        let (created_at, id) = (task.created_at, task.id.clone());
-        let text = match keep {
-            Keep::Tasks => None,
-            Keep::Texts => serde_json::to_vec(&task).ok(),
-        };
-        let shown = match text {
-            Some(text) => Shown::Text(text.into_boxed_slice()),
-            None => Shown::Task(Box::new(task)),
-        };
+    /// One whose end is on record.
+    pub(super) fn ended(task: &FreshTask<'_>) -> Option<Self> {
+        Some(Self {
+            created_at: Some(Timestamp::from_millis(task.entry.created_at())),
+            id: TaskId::parse(task.entry.id()).ok()?,
+            shown: Shown::Text(task.text.into()),
+        })
+    }
+
+    /// Any other.
+    pub(super) fn observed(task: Task) -> Self {
         Self {
-            created_at,
-            id,
-            shown,
+            created_at: task.created_at,
+            id: task.id.clone(),
+            shown: Shown::Task(Box::new(task)),
         }
     }
 
@@ -116,11 +120,10 @@ pub struct ListPage {
 }
 
 impl ListPage {
-    pub(super) fn find(home: Home, request: &List, keep: Keep) -> Result<Self> {
-        let keep = if request.resources { Keep::Tasks } else { keep };
-        let mut found = find_page(&home, request, keep, Sources::CacheAndFolders)?;
+    pub(super) fn find(home: Home, request: &List) -> Result<Self> {
+        let mut found = find_page(&home, request, Sources::CacheAndFolders)?;
         if !found.is_true(&home)? {
-            found = find_page(&home, request, keep, Sources::Folders)?;
+            found = find_page(&home, request, Sources::Folders)?;
         }
         let mut page = Self {
             home: Some(home),
@@ -151,46 +154,71 @@ impl ListPage {
         Some(format!("{moment}/{id}"))
     }
 
-    /// Gives the tasks one after the other, each as the JSON text of a [`Task`] in one line.
+    /// Gives the tasks of the page in pieces that make the inside of a JSON array of [`Task`]s, in
+    /// one line.
     ///
     /// # Errors
     /// What `give` answers with.
-    pub fn for_each_text(&self, mut give: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    pub fn for_each_piece(&self, mut give: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let cache = self.found.cache.as_ref();
         let mut texts = cache.map(|cache| (cache, Texts::of(cache, self.found.rows.len())));
-        for row in &self.found.rows {
-            let task = match (row, &mut texts) {
-                (Row::Read(task), _) => match &task.shown {
-                    Shown::Text(text) => {
-                        give(text)?;
+        let mut rows = self.found.rows.as_slice();
+        let mut separator: &[u8] = b"";
+        while let [first, rest @ ..] = rows {
+            let entries = |cache| rows.iter().map_while(move |row| row.cached_in(cache));
+            let run = texts.as_mut();
+            let run = run.and_then(|(cache, texts)| texts.run(entries(*cache)));
+            let task;
+            let (text, count) = match run {
+                Some(run) => run,
+                None => match self.text_of(first)? {
+                    Some(text) => {
+                        task = text;
+                        (&*task, 1)
+                    }
+                    None => {
+                        rows = rest;
                         continue;
                     }
-                    Shown::Task(task) => Some((**task).clone()),
                 },
-                (Row::Cached(at), Some((cache, texts))) => match cache.entry(*at) {
-                    Some(entry) => {
-                        if let Some(text) = texts.get(&entry) {
-                            give(text)?;
-                            continue;
-                        }
-                        self.load(*at)
-                    }
-                    None => None,
-                },
-                (Row::Cached(_), None) => None,
             };
-            if let Some(task) = task {
-                give(&serde_json::to_vec(&task)?)?;
-            }
+            give(separator)?;
+            give(text)?;
+            separator = b",";
+            rows = &rows[count..];
         }
         Ok(())
     }
 
+    /// The text of a task that the cache does not give. `None` when it was removed meanwhile.
+    fn text_of<'a>(&self, row: &'a Row) -> io::Result<Option<Cow<'a, [u8]>>> {
+        let loaded;
+        let task = match row {
+            Row::Read(ReadTask {
+                shown: Shown::Text(text),
+                ..
+            }) => return Ok(Some(Cow::Borrowed(text))),
+            Row::Read(ReadTask {
+                shown: Shown::Task(task),
+                ..
+            }) => Some(&**task),
+            Row::Cached(at) => {
+                loaded = self.load_cached(*at);
+                loaded.as_ref()
+            }
+        };
+        Ok(task.map(serde_json::to_vec).transpose()?.map(Cow::Owned))
+    }
+
     /// A task that the cache only knows where to find. `None` when it was removed meanwhile.
-    fn load(&self, at: usize) -> Option<Task> {
+    fn load_cached(&self, at: usize) -> Option<Task> {
         let entry = self.found.cache.as_ref()?.entry(at)?;
-        let (home, id) = (self.home.as_ref()?, TaskId::parse(entry.id()).ok()?);
-        let mut task = observe_among_others(home, &id).ok()??.task();
+        self.load(&TaskId::parse(entry.id()).ok()?)
+    }
+
+    fn load(&self, id: &TaskId) -> Option<Task> {
+        let home = self.home.as_ref()?;
+        let mut task = observe_among_others(home, id).ok()??.task();
         Positions::of(home).tell(&mut task);
         Some(task)
     }
@@ -202,9 +230,7 @@ impl ListPage {
                 // It takes several looks at each process.
                 let observed = observe(home, &task.id)?;
                 task.resources = Some(observed.as_ref().and_then(resources));
-                self.found
-                    .rows
-                    .push(Row::Read(ReadTask::of(task, Keep::Tasks)));
+                self.found.rows.push(Row::Read(ReadTask::observed(task)));
             }
         }
         Ok(())
@@ -219,16 +245,15 @@ impl ListPage {
         }
     }
 
-    /// The tasks of a page that was not wanted as texts.
+    /// The tasks as values.
     fn take_tasks(&mut self) -> Vec<Task> {
         let rows = std::mem::take(&mut self.found.rows);
         let task = |row| match row {
-            Row::Read(ReadTask {
-                shown: Shown::Task(task),
-                ..
-            }) => Some(*task),
-            Row::Read(_) => None,
-            Row::Cached(at) => self.load(at),
+            Row::Read(ReadTask { id, shown, .. }) => match shown {
+                Shown::Task(task) => Some(*task),
+                Shown::Text(_) => self.load(&id),
+            },
+            Row::Cached(at) => self.load_cached(at),
         };
         rows.into_iter().filter_map(task).collect()
     }

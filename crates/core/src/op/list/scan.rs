@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::filter::{absolute, matches};
-use super::page::{Found, Keep, ReadTask, Row};
+use super::filter::{Listed, absolute, matches};
+use super::page::{Found, ReadTask, Row};
+use super::reading::{Portion, Unread, read_all};
+use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::op::position::Positions;
 use crate::request::List;
-use crate::store::{CacheWriter, Ended, Entry, Home, ListCache, TasksFolder, observe_among_others};
-use crate::task::{Task, TaskId};
+use crate::store::{CacheWriter, Entry, Home, ListCache, TasksFolder, observe_among_others};
+use crate::task::TaskId;
 
 /// Where a page is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +28,6 @@ struct Scan<'a> {
     workdir: Option<PathBuf>,
     position: Option<(i64, TaskId)>,
     limit: usize,
-    keep: Keep,
     /// Those that match, on the page or not.
     total: usize,
     /// Of those behind the position: how many were left out before the page was complete.
@@ -38,19 +39,13 @@ struct Scan<'a> {
 }
 
 /// Finds the page that is asked for.
-pub(super) fn find_page(
-    home: &Home,
-    request: &List,
-    keep: Keep,
-    sources: Sources,
-) -> Result<Found> {
+pub(super) fn find_page(home: &Home, request: &List, sources: Sources) -> Result<Found> {
     let mut scan = Scan {
         home,
         request,
         workdir: absolute(request)?,
         position: request.position()?,
         limit: request.limit.unwrap_or(List::DEFAULT_LIMIT),
-        keep,
         total: 0,
         cut: 0,
         read: Vec::new(),
@@ -59,51 +54,60 @@ pub(super) fn find_page(
         writer: None,
     };
     let mut cache = None;
-    if let Some(mut folder) = TasksFolder::open(home)? {
+    if let Some(folder) = TasksFolder::open(home)? {
         match &request.ids {
-            Some(ids) => scan.look_at(&mut folder, ids)?,
-            None => cache = scan.look_at_all(&mut folder, sources)?,
+            Some(ids) => scan.look_at(folder, ids)?,
+            None => cache = scan.look_at_all(folder, sources)?,
         }
     }
     Ok(scan.finish(cache))
 }
 
 impl Scan<'_> {
-    fn look_at(&mut self, folder: &mut TasksFolder, ids: &[TaskId]) -> Result<()> {
-        let mut ids: Vec<&TaskId> = ids.iter().collect();
+    fn look_at(&mut self, folder: TasksFolder, ids: &[TaskId]) -> Result<()> {
+        let mut ids = ids.to_vec();
         ids.sort_unstable();
         ids.dedup();
-        ids.into_iter()
-            .try_for_each(|id| self.read(folder, id, None))
+        let (home, count) = (self.home, ids.len());
+        let tasks = ids.into_iter().map(|id| Unread { id, inode: None });
+        read_all(home, folder, count, tasks, |portion| self.read(portion))
     }
 
-    fn look_at_all(
-        &mut self,
-        folder: &mut TasksFolder,
-        sources: Sources,
-    ) -> Result<Option<ListCache>> {
+    fn look_at_all(&mut self, folder: TasksFolder, sources: Sources) -> Result<Option<ListCache>> {
         // First the cache, then what is there.
         let mut cache = match sources {
             Sources::CacheAndFolders => ListCache::open(self.home),
             Sources::Folders => None,
         };
         let names = folder.names(self.home)?;
-        let place = |inode| cache.as_ref().and_then(|cache| cache.place(inode));
-        let places: Vec<Option<usize>> = names.iter().map(|(inode, _)| place(inode)).collect();
-        let unknown = places.iter().filter(|place| place.is_none()).count();
+        let number = |inode, name| cache.as_ref().and_then(|cache| cache.number(inode, name));
+        let numbers = names.iter().map(|(inode, name)| number(inode, name));
+        let numbers: Vec<Option<u32>> = numbers.collect();
+        let unknown = numbers.iter().filter(|number| number.is_none()).count();
         self.writer = CacheWriter::prepare(self.home, cache.as_mut(), unknown);
-        for ((inode, name), place) in names.iter().zip(places) {
-            let known = place.zip(cache.as_ref()).and_then(|(at, cache)| {
-                let entry = cache.find(at, name.as_bytes())?;
-                Some((at, entry))
-            });
-            match known {
-                Some((at, entry)) => self.take(at, &entry),
-                None => {
-                    if let Ok(id) = TaskId::parse(name) {
-                        self.read(folder, &id, Some(inode))?;
-                    }
-                }
+        let mut known = vec![false; cache.as_ref().map_or(0, ListCache::len)];
+        let mut unread = Vec::new();
+        for ((inode, name), number) in names.iter().zip(numbers) {
+            let has_changed = || cache.as_ref().is_some_and(|cache| cache.has_changed(name));
+            let known = number.and_then(|number| known.get_mut(number as usize));
+            match known.filter(|_| !has_changed()) {
+                Some(known) => *known = true,
+                None => unread.push((inode, name)),
+            }
+        }
+        let is_kept = self.writer.is_some();
+        let (home, count) = (self.home, unread.len());
+        let tasks = unread.into_iter().filter_map(|(inode, name)| {
+            // Anything may lie there.
+            let id = TaskId::parse(std::str::from_utf8(name).ok()?).ok()?;
+            let inode = is_kept.then_some(inode);
+            Some(Unread { id, inode })
+        });
+        read_all(home, folder, count, tasks, |portion| self.read(portion))?;
+        if let Some(cache) = &cache {
+            let entries = cache.entries().zip(known);
+            for ((at, entry), _) in entries.filter(|(_, is_known)| *is_known) {
+                self.take(at, &entry);
             }
         }
         if let Some(writer) = self.writer.take() {
@@ -112,54 +116,56 @@ impl Scan<'_> {
         Ok(cache)
     }
 
-    /// A task that the cache knows.
+    /// A task that the cache knows; the newest comes first.
     fn take(&mut self, at: usize, entry: &Entry<'_>) {
         if let Some(writer) = &mut self.writer {
             writer.carry(at, entry.created_at());
         }
         if matches(entry, self.request, self.workdir.as_deref()) {
             self.total += 1;
-            if self.is_behind(entry.created_at(), entry.id()) {
+            // One more than fit tells that there are more.
+            let fits = self.cached.len() <= self.limit;
+            if fits && self.is_behind(entry.created_at(), entry.id()) {
                 self.cached.push(at);
             }
         }
     }
 
-    /// A task that has to be looked at.
-    fn read(&mut self, folder: &mut TasksFolder, id: &TaskId, inode: Option<u64>) -> Result<()> {
-        let task = match folder.ended(self.home, id) {
-            Some(Ended { task, identity }) => {
-                if let (Some(writer), Some(inode), Some(identity)) =
-                    (&mut self.writer, inode, identity)
-                {
-                    writer.add(&task, inode, &identity);
-                }
-                Some(task)
+    /// Tasks that have been read.
+    fn read(&mut self, portion: &Portion) -> Result<()> {
+        for task in portion.ended.iter() {
+            if let Some(writer) = &mut self.writer {
+                writer.add(&task);
             }
+            let (created_at, id) = (task.entry.created_at(), task.entry.id());
+            self.found(&task.entry, created_at, id, || ReadTask::ended(&task));
+        }
+        for id in &portion.others {
             // One that was removed meanwhile is not there any more.
-            None => observe_among_others(self.home, id)?.map(|observed| observed.task()),
-        };
-        if let Some(task) = task
-            && matches(&task, self.request, self.workdir.as_deref())
-        {
-            self.found(task);
+            if let Some(observed) = observe_among_others(self.home, id)? {
+                let mut task = observed.task();
+                self.positions.tell(&mut task);
+                let created_at = task.created_at.map_or(i64::MIN, Timestamp::as_millis);
+                self.found(&task, created_at, id.as_str(), || {
+                    Some(ReadTask::observed(task.clone()))
+                });
+            }
         }
         Ok(())
     }
 
-    fn found(&mut self, mut task: Task) {
+    fn found(
+        &mut self,
+        task: &impl Listed,
+        created_at: i64,
+        id: &str,
+        read: impl FnOnce() -> Option<ReadTask>,
+    ) {
+        if !matches(task, self.request, self.workdir.as_deref()) {
+            return;
+        }
         self.total += 1;
-        self.positions.tell(&mut task);
-        let found = ReadTask::of(
-            task,
-            if self.limit > MANY {
-                self.keep
-            } else {
-                Keep::Tasks
-            },
-        );
-        let (created_at, id) = found.order();
-        if self.is_behind(created_at, id.as_str()) {
+        if let Some(found) = self.is_behind(created_at, id).then(read).flatten() {
             self.read.push(found);
             if self.read.len() > self.limit.saturating_add(SLACK) {
                 self.cut();
@@ -189,7 +195,6 @@ impl Scan<'_> {
         self.cut();
         self.read.sort_unstable_by(|a, b| b.order().cmp(&a.order()));
         // The entries of the cache are in this order already.
-        self.cached.sort_unstable();
         self.cached.truncate(self.limit);
         Found {
             total: self.total,
@@ -202,8 +207,6 @@ impl Scan<'_> {
 
 /// How many more than fit the page are kept for a while.
 const SLACK: usize = 1024;
-/// Of a larger page the texts are kept, which take less memory.
-const MANY: usize = 4096;
 
 fn merge(
     read: Vec<ReadTask>,

@@ -3,16 +3,23 @@
 //! ```text
 //! head      magic, where the index is, checksums, where the changes since then begin
 //! stamp     what the texts depend on besides the records
-//! texts     of the tasks as answers show them, newest first
-//! index     a table of the entries by the inode of their folder; the entries, newest first
+//! texts     of the tasks as answers show them, newest first, each with a comma behind it
+//! index     a table of the entries by their folders; the entries, newest first
 //! ```
 
 use std::path::Path;
 
-use crate::task::{Task, TaskStatus};
+use crate::task::{Facets, TaskStatus};
 
-pub(super) const MAGIC: &[u8; 8] = b"btlist\x00\x01";
-pub(super) const HEAD: usize = 64;
+pub(super) const MAGIC: &[u8; 8] = b"btlist\x00\x02";
+pub(super) const HEAD: usize = 72;
+/// Behind each text: what lies together is shown as it is.
+pub(super) const SEPARATOR: u8 = b',';
+
+/// Tells whether something is as it was written.
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
+    rapidhash::v3::rapidhash_v3(bytes)
+}
 
 /// The beginning of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +27,8 @@ pub(super) struct Head {
     pub index: u64,
     pub index_len: u32,
     pub count: u32,
-    pub index_crc: u32,
     pub stamp_len: u32,
+    pub index_checksum: u64,
     /// Up to where the changes are known to the cache, and in which file they are.
     pub changes: u64,
     pub token: [u8; 16],
@@ -34,12 +41,12 @@ impl Head {
         bytes.extend(self.index.to_le_bytes());
         bytes.extend(self.index_len.to_le_bytes());
         bytes.extend(self.count.to_le_bytes());
-        bytes.extend(self.index_crc.to_le_bytes());
         bytes.extend(self.stamp_len.to_le_bytes());
+        bytes.extend(self.index_checksum.to_le_bytes());
         bytes.extend(self.changes.to_le_bytes());
         bytes.extend(self.token);
-        bytes.resize(HEAD - 4, 0);
-        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        bytes.resize(HEAD - 8, 0);
+        bytes.extend(checksum(&bytes).to_le_bytes());
         let mut head = [0; HEAD];
         head.copy_from_slice(&bytes);
         head
@@ -47,16 +54,16 @@ impl Head {
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields(bytes.get(..HEAD)?);
-        let crc = crc32fast::hash(&bytes[..HEAD - 4]);
-        if fields.take(MAGIC.len())? != MAGIC || bytes[HEAD - 4..HEAD] != crc.to_le_bytes() {
+        let (head, sum) = bytes[..HEAD].split_last_chunk()?;
+        if fields.take(MAGIC.len())? != MAGIC || *sum != checksum(head).to_le_bytes() {
             return None;
         }
         Some(Self {
             index: fields.u64()?,
             index_len: fields.u32()?,
             count: fields.u32()?,
-            index_crc: fields.u32()?,
             stamp_len: fields.u32()?,
+            index_checksum: fields.u64()?,
             changes: fields.u64()?,
             token: *fields.take(16)?.first_chunk()?,
         })
@@ -64,7 +71,7 @@ impl Head {
 }
 
 /// Which file a record was read from: another one stands in its place when anything of this differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     inode: u64,
     changed_s: i64,
@@ -92,7 +99,7 @@ impl Identity {
 pub(super) struct Place {
     pub offset: u64,
     pub len: u32,
-    pub crc: u32,
+    pub checksum: u64,
 }
 
 /// What an ended task can be found by. The checksum of the index says that it is as it was written,
@@ -106,30 +113,25 @@ impl<'a> Entry<'a> {
     /// Appends the entry of a task; `None` where it cannot be told in one. Its place is filled in by
     /// [`put_place`].
     pub(super) fn encode(
-        task: &Task,
-        created_at: i64,
+        task: &Facets<'_>,
         folder: u64,
         identity: &Identity,
         bytes: &mut Vec<u8>,
     ) -> Option<()> {
         let status = TaskStatus::ALL.iter().position(|one| *one == task.status)?;
-        let workdir = match &task.workdir {
-            Some(path) => Some(path.to_str()?),
-            None => None,
-        };
         let begin = bytes.len();
         bytes.extend([0; at::LENGTH + 4]);
         bytes.extend(folder.to_le_bytes());
-        bytes.extend(created_at.to_le_bytes());
+        bytes.extend(task.created_at.to_le_bytes());
         bytes.extend(identity.inode.to_le_bytes());
         bytes.extend(identity.changed_s.to_le_bytes());
         bytes.extend(identity.changed_ns.to_le_bytes());
         bytes.extend(identity.size.to_le_bytes());
         bytes.extend(u32::try_from(status).ok()?.to_le_bytes());
-        put_text(bytes, Some(task.id.as_str()));
-        put_text(bytes, task.name.as_deref());
-        put_text(bytes, workdir);
-        put_text(bytes, task.parent_session_id.as_deref());
+        put_text(bytes, Some(task.id));
+        put_text(bytes, task.name);
+        put_text(bytes, task.workdir);
+        put_text(bytes, task.parent_session_id);
         bytes.extend(u32::try_from(task.tags.len()).ok()?.to_le_bytes());
         task.tags.iter().for_each(|tag| put_text(bytes, Some(tag)));
         let length = u32::try_from(bytes.len() - begin).ok()?;
@@ -157,7 +159,7 @@ impl<'a> Entry<'a> {
         Some(Place {
             offset: fields.u64()?,
             len: fields.u32()?,
-            crc: fields.u32()?,
+            checksum: fields.u64()?,
         })
     }
 
@@ -227,24 +229,24 @@ impl<'a> Entry<'a> {
 
 /// Where the numbers of an entry are.
 mod at {
-    pub(super) const LENGTH: usize = 16;
-    pub(super) const FOLDER: usize = 20;
-    pub(super) const CREATED_AT: usize = 28;
-    pub(super) const IDENTITY: usize = 36;
-    pub(super) const STATUS: usize = 68;
-    pub(super) const TEXTS: usize = 72;
+    pub(super) const LENGTH: usize = 20;
+    pub(super) const FOLDER: usize = 24;
+    pub(super) const CREATED_AT: usize = 32;
+    pub(super) const IDENTITY: usize = 40;
+    pub(super) const STATUS: usize = 72;
+    pub(super) const TEXTS: usize = 76;
 }
 
 /// Id, name, working directory, session; then the tags.
 const TEXTS: usize = 4;
 /// Of a place, at the beginning of an entry.
-const PLACE: usize = 16;
+const PLACE: usize = 20;
 
 /// Fills in where the text of an entry is.
 pub(super) fn put_place(entry: &mut [u8], place: Place) {
     entry[..8].copy_from_slice(&place.offset.to_le_bytes());
     entry[8..12].copy_from_slice(&place.len.to_le_bytes());
-    entry[12..PLACE].copy_from_slice(&place.crc.to_le_bytes());
+    entry[12..PLACE].copy_from_slice(&place.checksum.to_le_bytes());
 }
 
 /// Stands for the length of a text that is not there.
@@ -296,15 +298,18 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::TaskId;
-    use std::path::PathBuf;
 
     #[test]
     fn what_is_written_is_read() {
-        let mut task = Task::unknown(TaskId::parse("a").unwrap(), PathBuf::from("/l"));
-        task.status = TaskStatus::Killed;
-        task.tags = vec!["x".to_owned(), String::new()];
-        task.workdir = Some(PathBuf::from("/w"));
+        let task = Facets {
+            id: "a",
+            status: TaskStatus::Killed,
+            created_at: -5,
+            name: None,
+            workdir: Some("/w"),
+            parent_session_id: None,
+            tags: vec!["x", ""],
+        };
         let identity = Identity {
             inode: 1,
             changed_s: -2,
@@ -312,11 +317,11 @@ mod tests {
             size: 4,
         };
         let mut bytes = b"before".to_vec();
-        Entry::encode(&task, -5, 6, &identity, &mut bytes).unwrap();
+        Entry::encode(&task, 6, &identity, &mut bytes).unwrap();
         let place = Place {
             offset: 7,
             len: 8,
-            crc: 9,
+            checksum: 9,
         };
         put_place(&mut bytes[6..], place);
         let whole = bytes[6..].to_vec();
@@ -340,8 +345,8 @@ mod tests {
             index: 1,
             index_len: 2,
             count: 3,
-            index_crc: 4,
-            stamp_len: 5,
+            stamp_len: 4,
+            index_checksum: 5,
             changes: 6,
             token: *b"0123456789abcdef",
         };

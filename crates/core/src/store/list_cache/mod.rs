@@ -4,12 +4,13 @@
 //!
 //! * it was made during this boot, for this home, by a build that shows tasks in the same way, and
 //!   its checksums fit;
-//! * the task's folder has still the same inode;
+//! * the task's folder has still the same name and inode;
 //! * nobody has announced a change of the task's record since (see [`changes`]).
 //!
 //! Everything else is read from the folders. The file may be deleted at any time.
 
 mod changes;
+mod fresh;
 mod layout;
 mod table;
 mod texts;
@@ -29,9 +30,10 @@ use crate::process;
 use crate::task::{Task, TaskId};
 use changes::Changes;
 pub(crate) use changes::{announce, is_unfinished};
+pub(crate) use fresh::{FreshTask, FreshTasks};
 pub(crate) use layout::{Entry, Identity};
-use layout::{HEAD, Head};
-use table::Table;
+use layout::{HEAD, Head, checksum};
+use table::{Table, folder_key};
 pub(crate) use texts::Texts;
 pub(crate) use writing::CacheWriter;
 
@@ -71,7 +73,7 @@ impl ListCache {
         let mut index = vec![0; head.index_len as usize];
         file.read_exact_at(&mut index, head.index).ok()?;
         let count = usize::try_from(head.count).ok()?;
-        if crc32fast::hash(&index) != head.index_crc || index.len() < Table::size(count) {
+        if checksum(&index) != head.index_checksum || index.len() < Table::size(count) {
             return None;
         }
         let mut cache = Self {
@@ -102,15 +104,24 @@ impl ListCache {
         self.changes.is_long()
     }
 
-    /// Where the entry of a folder is, whether it can still be believed or not.
-    pub(crate) fn place(&self, folder: u64) -> Option<usize> {
-        Table::of(&self.index[..Table::size(self.count)]).find(folder)
+    /// The number of the entry of a folder, whether it can still be believed or not.
+    pub(crate) fn number(&self, inode: u64, name: &[u8]) -> Option<u32> {
+        Table::of(&self.index[..Table::size(self.count)]).find(folder_key(inode, name))
     }
 
-    /// The entry at a place, if it is of this task and can still be believed.
-    pub(crate) fn find(&self, at: usize, id: &[u8]) -> Option<Entry<'_>> {
-        let entry = self.entry(at).filter(|entry| entry.id_bytes() == id)?;
-        (self.changed.is_empty() || !self.changed.contains(id)).then_some(entry)
+    /// Whether the entry of this task is not to be believed any more.
+    pub(crate) fn has_changed(&self, name: &[u8]) -> bool {
+        !self.changed.is_empty() && self.changed.contains(name)
+    }
+
+    /// Where each entry is, newest first.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (usize, Entry<'_>)> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let (here, entry) = (at, self.entry(at)?);
+            at += entry.bytes().len();
+            Some((here, entry))
+        })
     }
 
     /// The entry at a place.
@@ -125,9 +136,9 @@ fn stamp(home: &Home) -> Option<String> {
     let boot = process::boot_id().ok()?;
     // What differs between builds of one version is mostly which fields there are.
     let unknown = Task::unknown(TaskId::parse("a").ok()?, PathBuf::new());
-    let shape = crc32fast::hash(&serde_json::to_vec(&unknown).ok()?);
+    let shape = checksum(&serde_json::to_vec(&unknown).ok()?);
     Some(format!(
-        "{}\n{}\n{}:{}\n{boot}\n{shape:08x}",
+        "{}\n{}\n{}:{}\n{boot}\n{shape:016x}",
         env!("CARGO_PKG_VERSION"),
         home.path().display(),
         stat.st_dev,

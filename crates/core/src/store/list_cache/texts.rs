@@ -1,6 +1,7 @@
 //! Reading the texts of a cache.
 
-use super::layout::Place;
+use super::layout::{Place, SEPARATOR, checksum};
+use super::writing::LONGEST_TEXT;
 use super::{Entry, ListCache};
 use std::os::unix::fs::FileExt;
 
@@ -30,22 +31,43 @@ impl<'a> Texts<'a> {
 
     /// The text of an entry; `None` when it is damaged.
     pub(crate) fn get(&mut self, entry: &Entry<'_>) -> Option<&[u8]> {
-        let Place { offset, len, crc } = entry.place()?;
-        let len = len as usize;
-        if len > super::writing::LONGEST_TEXT {
-            return None;
-        }
-        if self.position(offset, len).is_none() {
-            self.fill(offset, len);
-        }
-        let at = self.position(offset, len)?;
-        let text = &self.chunk[at..at + len];
-        (crc32fast::hash(text) == crc).then_some(text)
+        let (text, _) = self.run(std::iter::once(*entry))?;
+        Some(text)
     }
 
-    fn position(&self, offset: u64, len: usize) -> Option<usize> {
-        let at = usize::try_from(offset.checked_sub(self.begin)?).ok()?;
-        (at.checked_add(len)? <= self.chunk.len()).then_some(at)
+    /// The texts of as many of these entries as lie together, with commas in between, and how many
+    /// that are. `None` when the first one is damaged.
+    pub(crate) fn run<'e>(
+        &mut self,
+        entries: impl Iterator<Item = Entry<'e>>,
+    ) -> Option<(&[u8], usize)> {
+        let (mut begin, mut end, mut count) = (0, 0, 0);
+        for entry in entries {
+            let Some(place) = entry.place() else { break };
+            let len = place.len as usize;
+            if count == 0 && len <= LONGEST_TEXT && self.position(&place).is_none() {
+                self.fill(place.offset, len);
+            }
+            let Some(at) = self.position(&place) else {
+                break;
+            };
+            let is_next = at == end + 1 && self.chunk[end] == SEPARATOR;
+            if count > 0 && !is_next || checksum(&self.chunk[at..at + len]) != place.checksum {
+                break;
+            }
+            if count == 0 {
+                begin = at;
+            }
+            end = at + len;
+            count += 1;
+        }
+        (count > 0).then(|| (&self.chunk[begin..end], count))
+    }
+
+    /// Where in the chunk a text is, if it is in there.
+    fn position(&self, place: &Place) -> Option<usize> {
+        let at = usize::try_from(place.offset.checked_sub(self.begin)?).ok()?;
+        (at.checked_add(place.len as usize)? <= self.chunk.len()).then_some(at)
     }
 
     fn fill(&mut self, offset: u64, len: usize) {

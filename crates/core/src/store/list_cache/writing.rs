@@ -12,11 +12,10 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::changes::Changes;
-use super::layout::{HEAD, Head, Place, put_place};
-use super::table::Table;
-use super::{Entry, Identity, ListCache, NAME, Texts, stamp};
+use super::layout::{HEAD, Head, Place, SEPARATOR, checksum, put_place};
+use super::table::{Table, folder_key};
+use super::{Entry, FreshTask, ListCache, NAME, Texts, stamp};
 use crate::store::{Home, stat};
-use crate::task::Task;
 
 /// A task with a longer text is read from its folder each time.
 pub(super) const LONGEST_TEXT: usize = 64 << 10;
@@ -103,23 +102,17 @@ impl CacheWriter {
     }
 
     /// Adds a task that has just been read from its record, if it fits.
-    pub(crate) fn add(&mut self, task: &Task, folder: u64, identity: &Identity) {
-        let Some(created_at) = task.created_at else {
-            return;
-        };
-        let created_at = created_at.as_millis();
+    pub(crate) fn add(&mut self, task: &FreshTask<'_>) {
         let (entry, text) = (self.entries.len(), self.texts.len());
-        let fits = text < MOST_AT_ONCE
-            && serde_json::to_writer(&mut self.texts, task).is_ok()
-            && self.texts.len() - text <= LONGEST_TEXT
-            && Entry::encode(task, created_at, folder, identity, &mut self.entries).is_some();
-        if !fits {
-            self.entries.truncate(entry);
-            self.texts.truncate(text);
+        if !task.can_be_kept || text >= MOST_AT_ONCE || task.text.len() > LONGEST_TEXT {
             return;
         }
-        let source = Source::Fresh(entry..self.entries.len(), text..self.texts.len());
-        self.tasks.push(Kept { created_at, source });
+        self.entries.extend(task.entry.bytes());
+        self.texts.extend(task.text);
+        self.tasks.push(Kept {
+            created_at: task.entry.created_at(),
+            source: Source::Fresh(entry..self.entries.len(), text..self.texts.len()),
+        });
         self.fresh += 1;
     }
 
@@ -157,6 +150,7 @@ impl CacheWriter {
             if let (Some(entry), Some(text)) = (entry, text) {
                 index.add(&entry, text)?;
                 writer.write_all(text)?;
+                writer.write_all(&[SEPARATOR])?;
             }
         }
         writer.flush()?;
@@ -167,8 +161,8 @@ impl CacheWriter {
             index: offset,
             index_len: number(index.len())?,
             count,
-            index_crc: crc32fast::hash(&index),
             stamp_len: number(stamp.len())?,
+            index_checksum: checksum(&index),
             changes: self.changes.end,
             token: self.changes.token,
         };
@@ -194,7 +188,7 @@ struct Index {
     /// Where the next text comes.
     offset: u64,
     entries: Vec<u8>,
-    folders: Vec<(u64, u32)>,
+    folders: Vec<u64>,
 }
 
 impl Index {
@@ -208,27 +202,28 @@ impl Index {
 
     fn add(&mut self, entry: &Entry<'_>, text: &[u8]) -> io::Result<()> {
         let at = self.entries.len();
-        let folder = entry.folder().ok_or(io::ErrorKind::InvalidData)?;
+        let inode = entry.folder().ok_or(io::ErrorKind::InvalidData)?;
         let place = Place {
             offset: self.offset,
             len: number(text.len())?,
-            crc: crc32fast::hash(text),
+            checksum: checksum(text),
         };
-        self.folders.push((folder, number(at)?));
+        self.folders.push(folder_key(inode, entry.id_bytes()));
         self.entries.extend(entry.bytes());
         put_place(&mut self.entries[at..], place);
-        self.offset += text.len() as u64;
+        self.offset += text.len() as u64 + 1;
         Ok(())
     }
 
     /// The whole index, how many entries it has, and where it is to be.
     fn end(self) -> (Vec<u8>, u32, u64) {
         let mut index = vec![0; Table::size(self.folders.len())];
-        for &(folder, at) in &self.folders {
-            Table::fill(&mut index, folder, at);
+        let mut count = 0;
+        for &key in &self.folders {
+            Table::fill(&mut index, key, count);
+            count += 1;
         }
         index.extend(self.entries);
-        let count = u32::try_from(self.folders.len()).unwrap_or(0);
         (index, count, self.offset)
     }
 }
