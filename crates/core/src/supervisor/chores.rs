@@ -200,7 +200,7 @@ impl Chores<'_> {
                 self.ledger.with_growth(Growth::begin);
                 self.begin_searching();
                 self.begin_probing();
-                release_unused_memory();
+                self.signals.stir();
             }
             Err(_) => self.happen(Event::NotExecuted),
         }
@@ -219,19 +219,20 @@ impl Chores<'_> {
             self.ledger.with_growth(Growth::begin);
             self.begin_probing();
         }
-        release_unused_memory();
         while self.state != State::Ended {
             let deadline = self.next_deadline();
-            let heard = self.signals.wait(
-                deadline,
-                &listen_to(
-                    self.ledger,
-                    self.owner.as_ref(),
-                    self.main_watch.as_ref(),
-                    self.turn.as_ref(),
-                    self.hook.as_ref(),
-                ),
-            )?;
+            let listen = listen_to(
+                self.ledger,
+                self.owner.as_ref(),
+                self.main_watch.as_ref(),
+                self.turn.as_ref(),
+                self.hook.as_ref(),
+            );
+            let ledger = &*self.ledger;
+            let heard = self.signals.rest(deadline, &listen, || {
+                ledger.settle_record();
+                release_unused_memory();
+            })?;
             let written = heard.written;
             self.ledger.attend_input(&heard.ready);
             self.attend_to(&heard);
