@@ -1,10 +1,12 @@
 //! One arm per command: decode, call, print.
 
+mod changes;
+
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
 use background_tasks_agents::{SendPrompt, logs_text, open_translator, preview, send_prompt};
-use background_tasks_core::op::{self, Follow, RemoveReply, StartOptions, TaskReply};
+use background_tasks_core::op::{self, Follow, StartOptions, TaskReply};
 use background_tasks_core::request::{self, BatchAnswer, TaskAnswer, WaitAnswer};
 use background_tasks_core::task::Task;
 use background_tasks_core::{Client, Result, allow_many_descriptors};
@@ -234,62 +236,6 @@ impl Call {
         }
         let answer = WithAgent::of(&client()?, answer);
         Ok(self.answer(&answer, code))
-    }
-
-    fn stop(self, payload: &Payload) -> Result<u8> {
-        let (client, flags) = (client()?, self.flags);
-        match payload.one_or_batch()? {
-            OneOrBatch::One(request) => self.reply(op::stop(
-                &client,
-                &request,
-                flags.concurrency,
-                flags.deadline(),
-            )?),
-            OneOrBatch::Batch(requests) => Ok(self.batch(&op::stop_many(
-                &client,
-                requests,
-                flags.concurrency,
-                flags.deadline(),
-            ))),
-        }
-    }
-
-    fn restart(self, payload: &Payload) -> Result<u8> {
-        let (client, flags) = (client()?, self.flags);
-        match payload.one_or_batch()? {
-            OneOrBatch::One(request) => {
-                Ok(self.answer(&op::restart(&client, &request, flags.deadline())?, 0))
-            }
-            OneOrBatch::Batch(requests) => Ok(self.batch(&op::restart_many(
-                &client,
-                requests,
-                flags.concurrency,
-                flags.deadline(),
-            ))),
-        }
-    }
-
-    fn remove(self, payload: &Payload) -> Result<u8> {
-        let (client, flags) = (client()?, self.flags);
-        match payload.one_or_batch()? {
-            OneOrBatch::One(request) => Ok(
-                match op::remove(&client, &request, flags.concurrency, flags.deadline())? {
-                    RemoveReply::One(answer) => self.answer(&answer, 0),
-                    RemoveReply::Batch(answer) => self.batch(&answer),
-                },
-            ),
-            OneOrBatch::Batch(requests) => Ok(self.batch(&op::remove_many(
-                &client,
-                requests,
-                flags.concurrency,
-                flags.deadline(),
-            ))),
-        }
-    }
-
-    fn prune(self, request: &request::Prune) -> Result<u8> {
-        let answer = op::prune(&client()?, request)?;
-        Ok(self.answer(&answer, u8::from(!answer.failed.is_empty())))
     }
 
     fn logs(self, request: &request::Logs) -> Result<u8> {

@@ -4,11 +4,13 @@ use background_tasks_agents::{self as agents, AgentEvent, Mode, Provider, Suppor
 use background_tasks_core::event::EventData;
 use background_tasks_core::log::View;
 use background_tasks_core::op::{Check, host_checks};
-use background_tasks_core::request::{IfRunning, Include, List, Logs, StreamChoice, Until, WaitMode};
+use background_tasks_core::request::{
+    IfRunning, Include, List, Logs, StreamChoice, Until, WaitMode,
+};
 use background_tasks_core::store::FORMAT_VERSION;
 use background_tasks_core::task::{
-    ExitReason, FailReason, Health, HealthProbe, KillReason, Leftovers, Limits, LogWatch, Milestone, Pty,
-    Recipient, RestartSettings, Stderr, Stdin, StopSettings, TaskStatus,
+    ExitReason, FailReason, Health, HealthProbe, KillReason, Leftovers, Limits, LogWatch,
+    Milestone, Pty, Recipient, RestartSettings, Stderr, Stdin, StopSettings, TaskStatus,
 };
 use background_tasks_core::{Bounds, ErrorKind};
 use schemars::JsonSchema;

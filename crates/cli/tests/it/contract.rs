@@ -55,6 +55,7 @@ enum ErrorType {
     TaskNotRunning,
     TaskWaitTimedOut,
     SpawnFailed,
+    ProviderNotInstalled,
     StoreError,
     Unsupported,
     InternalError,
@@ -97,6 +98,7 @@ enum Reason {
     NotReady,
     DependencyFailed,
     RecordCorrupt,
+    Completed,
 }
 
 #[derive(Debug, Deserialize)]
