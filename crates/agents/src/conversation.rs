@@ -153,7 +153,7 @@ pub fn send_prompt(client: &Client, request: &SendPrompt, deadline: Deadline) ->
         return Err(invalid("prompt", problem, hint));
     };
     let provider = Kept::of(&extension)?.spec.provider;
-    let prompt = request.prompt.read()?;
+    let prompt = request.prompt.read("prompt")?;
     check_prompt(provider, "prompt", &prompt)?;
     let program = provider
         .find(&Surroundings::of_this_process())

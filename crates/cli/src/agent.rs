@@ -51,6 +51,7 @@ pub(crate) struct AgentParse {
     provider: Provider,
     /// What else is told.
     #[serde(default)]
+    #[schemars(extend("default" = []), extend("examples" = [["thinking"]]))]
     include: Vec<ParseInclude>,
 }
 

@@ -56,6 +56,7 @@ pub struct Events {
     pub max_line_bytes: Option<usize>,
     /// What else is told of a task whose lines are told as other events: of a coding agent.
     #[serde(default)]
+    #[schemars(extend("examples" = [[Include::Thinking]]))]
     pub include: Vec<Include>,
 }
 
