@@ -132,7 +132,7 @@ impl Call {
             Command::Logs => self.logs(&payload.one()?),
             Command::Events => self.events(&payload.one()?),
             Command::AgentList => Ok(self.answer(&agent::list(), 0)),
-            Command::AgentCommand => {
+            Command::AgentPreview => {
                 let answer = preview(&client()?, payload.one()?)?;
                 Ok(self.answer(&answer, 0))
             }
