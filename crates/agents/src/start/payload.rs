@@ -64,8 +64,7 @@ fn may_be_about_agent(text: &[u8]) -> bool {
 
 /// The payload of a start that is about an agent.
 fn agent_payload(text: &[u8]) -> Option<Map<String, Value>> {
-    let is_null = |payload: &Map<String, Value>| payload.get("agent").is_none_or(Value::is_null);
     may_be_about_agent(text)
         .then(|| serde_json::from_slice(text).ok())?
-        .filter(|payload| !is_null(payload))
+        .filter(|payload: &Map<String, Value>| payload.contains_key("agent"))
 }

@@ -420,6 +420,42 @@ fn the_schema_of_a_payload_names_the_fields_that_are_taken() {
     }
 }
 
+#[test]
+fn a_misspelt_field_about_an_agent_is_told_with_the_right_one() {
+    let cli = Cli::new();
+    let agent = json!({ "provider": "mock", "prompt": "p" });
+    for (command, payload, field, nearest) in [
+        ("start", json!({ "agnet": agent }), "agnet", "agent"),
+        (
+            "start",
+            json!({ "agent": { "provider": "mock", "promt": "p" } }),
+            "agent.promt",
+            "prompt",
+        ),
+        (
+            "send",
+            json!({ "id": "a", "promt": "p" }),
+            "promt",
+            "prompt",
+        ),
+        (
+            "agent command",
+            json!({ "agent": agent, "workdr": "/" }),
+            "workdr",
+            "workdir",
+        ),
+    ] {
+        let error = cli.run(command).payload(payload).err("CommandInputError");
+        assert_eq!(error["details"]["field"], field, "{error}");
+        assert_eq!(error["details"]["nearest"], nearest, "{error}");
+    }
+    let nothing = json!({ "agent": null });
+    let error = cli.run("start").payload(nothing).err("CommandInputError");
+    assert_eq!(error["details"]["field"], "agent", "{error}");
+    assert!(text(&error["message"]).contains("it must be an object"));
+    assert!(!cli.home().exists());
+}
+
 /// The data of an answer, held against the schema of the command's answers.
 fn check_answer(cli: &Cli, verb: &str, data: &Value) {
     let found = faults(data, &schema(cli, verb, "output"));
