@@ -310,9 +310,15 @@ pub fn decode_starts(client: &Client, text: &[u8]) -> Result<Vec<Start>> {
     Ok(starts)
 }
 
+/// Whether a name stands in a payload, perhaps as a field's. Without a search that first looks at the
+/// processor: most payloads are short, and have nothing to do with agents.
+pub(crate) fn mentions(payload: &[u8], name: &[u8]) -> bool {
+    payload.windows(name.len()).any(|window| window == name)
+}
+
 /// Most starts are not, and need no second look.
 fn may_be_about_agent(text: &[u8]) -> bool {
-    memchr::memmem::find(text, b"\"agent\"").is_some()
+    mentions(text, b"\"agent\"")
 }
 
 /// The payload of a start that is about an agent.
