@@ -13,6 +13,7 @@ use crate::event::Usage;
 use crate::kept::{Kept, Piece};
 use crate::provider::Provider;
 use crate::request::{Mode, Prompt, check_prompt};
+use crate::start::mentions;
 use crate::surroundings::Surroundings;
 use crate::translate::Conversation;
 
@@ -134,7 +135,7 @@ impl Request for SendPrompt {
 
 /// Whether the payload of `send` says something to an agent.
 pub fn is_prompt(payload: &[u8]) -> bool {
-    memchr::memmem::find(payload, b"\"prompt\"").is_some()
+    mentions(payload, b"\"prompt\"")
         && serde_json::from_slice::<Value>(payload)
             .is_ok_and(|payload| payload.get("prompt").is_some())
 }
