@@ -109,7 +109,8 @@ fn done(provider: Provider, grace_ms: u64) -> Done {
 /// Decodes a start that may be about an agent.
 ///
 /// # Errors
-/// As [`prepare`] and [`decode`].
+/// As [`decode`]; [`Error::Unsupported`] and [`Error::ProviderNotInstalled`] before anything is
+/// touched.
 pub fn decode_start(client: &Client, text: &[u8]) -> Result<Start> {
     match agent_payload(text) {
         None => decode(text),

@@ -265,6 +265,13 @@ fn is_decoded(command: &str, payload: &Value) -> bool {
 fn is_agent_start(payload: &Value) -> bool {
     let mut rest = payload.as_object().cloned().unwrap_or_default();
     let agent = json!({ "agent": rest.remove("agent") }).to_string();
+    let others = ["command", "args", "shell", "stdin", "pty"];
+    if others
+        .iter()
+        .any(|name| rest.get(*name).is_some_and(|it| !it.is_null()))
+    {
+        return false;
+    }
     rest.insert("command".to_owned(), "true".into());
     let is_ordinary = is_decoded("start", &Value::Object(rest));
     is_ordinary
