@@ -119,7 +119,8 @@ pub(crate) fn conversation_name(id: &TaskId) -> String {
 pub struct SendPrompt {
     /// The task.
     pub id: TaskId,
-    /// What it is told: text, or a file that holds it.
+    /// What the agent is told: words, or a file that holds them. For tasks without an agent, left
+    /// out.
     #[schemars(extend("examples" = ["Now the tests."]))]
     pub prompt: Prompt,
 }
@@ -153,7 +154,7 @@ pub fn send_prompt(client: &Client, request: &SendPrompt, deadline: Deadline) ->
         return Err(invalid("prompt", problem, hint));
     };
     let provider = Kept::of(&extension)?.spec.provider;
-    let prompt = request.prompt.read()?;
+    let prompt = request.prompt.read("prompt")?;
     check_prompt(provider, "prompt", &prompt)?;
     let program = provider
         .find(&Surroundings::of_this_process())

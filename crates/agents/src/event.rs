@@ -102,6 +102,18 @@ pub enum AgentEvent {
 }
 
 impl AgentEvent {
+    /// Every type name, for discovery.
+    pub const TYPES: [&'static str; 8] = [
+        "agent.session",
+        "agent.text",
+        "agent.thinking",
+        "agent.tool_start",
+        "agent.tool_delta",
+        "agent.tool_end",
+        "agent.end",
+        "agent.crashed",
+    ];
+
     /// The `type` of its frame.
     pub fn name(&self) -> &'static str {
         match self {

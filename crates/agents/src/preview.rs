@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use background_tasks_core::request::Request;
+use background_tasks_core::request::{Request, Start, decode};
 use background_tasks_core::{Client, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::asked::Asked;
 use crate::invocation::{Program, Stdin, Turn};
 use crate::provider::Provider;
 use crate::request::AgentRequest;
 use crate::spec::McpSource;
+use crate::start::Asked;
 
 /// The payload of a start that is about an agent, or what its `agent` holds.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -65,6 +65,7 @@ pub fn preview(client: &Client, asked: CommandAsked) -> Result<CommandAnswer> {
         payload.insert("agent".to_owned(), agent.into());
     }
     let asked = Asked::read(client, payload)?;
+    check_rest(&asked.payload)?;
     let spec = &asked.resolved.spec;
     let provider = spec.provider;
     let workdir = ["workdir", "cwd"]
@@ -119,6 +120,13 @@ pub fn preview(client: &Client, asked: CommandAsked) -> Result<CommandAnswer> {
         },
         workdir,
     })
+}
+
+/// Refuses what `start` would refuse beside the agent.
+fn check_rest(rest: &Map<String, Value>) -> Result<()> {
+    let mut rest = rest.clone();
+    rest.insert("command".to_owned(), "/bin/true".into());
+    decode::<Start>(Value::Object(rest).to_string().as_bytes()).map(drop)
 }
 
 fn text(path: &Path) -> String {
