@@ -91,7 +91,7 @@ impl Call {
             Command::Wait => self.wait(&payload.one()?),
             Command::Stop => self.stop(&payload),
             Command::Restart => self.restart(&payload),
-            Command::Send if payload.is_prompt() => self.prompt(payload),
+            Command::Send if payload.is_prompt() => self.prompt(&payload),
             Command::Send => {
                 let answer = op::send(&client()?, &payload.one()?, self.flags.deadline())?;
                 Ok(self.answer(&answer, 0))
@@ -119,13 +119,13 @@ impl Call {
             }
             Command::Remove => self.remove(&payload),
             Command::Prune => self.prune(&payload.one()?),
-            Command::Logs if payload.asks_for_text() => self.conversation(payload),
+            Command::Logs if payload.asks_for_text() => self.conversation(&payload),
             Command::Logs => self.logs(&payload.one()?),
             Command::Events => self.events(&payload.one()?),
             Command::AgentList
             | Command::AgentPreview
             | Command::AgentParse
-            | Command::AgentInstall => self.agent(payload),
+            | Command::AgentInstall => self.agent(&payload),
             Command::Doctor => self.doctor(),
             Command::Capabilities => Ok(self.answer(&discover::capabilities(), 0)),
             Command::SchemaList => Ok(self.answer(&discover::schema_list(), 0)),
