@@ -25,7 +25,6 @@
 //! it stands, `text` how it reads. `list` finds out which CLIs there are, `mock` is one that is built
 //! in.
 
-mod asked;
 mod category;
 mod conversation;
 mod event;
@@ -59,7 +58,6 @@ mod turn;
 mod verdict;
 mod version;
 
-pub use asked::AgentStart;
 pub use conversation::{AgentStatus, SendPrompt, agent_status, describe, is_prompt, send_prompt};
 pub use event::{AgentError, AgentEvent, Category, Usage};
 pub use install::{Installed, Installer, NotInstalled};
@@ -75,7 +73,9 @@ pub use request::{
     name_of,
 };
 pub use spec::{AgentSpec, McpSource, Version};
-pub use start::{DEFAULT_STDERR, DEFAULT_TIMEOUT_MS, DONE_GRACE_MS, decode_start, decode_starts};
+pub use start::{
+    AgentStart, DEFAULT_STDERR, DEFAULT_TIMEOUT_MS, DONE_GRACE_MS, decode_start, decode_starts,
+};
 pub use supports::Supports;
 pub use surroundings::Surroundings;
 pub use text::{LogsText, TextAnswer, TextView, asks_for_text, logs_text};

@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::asked::Asked;
 use crate::invocation::{Program, Stdin, Turn};
 use crate::provider::Provider;
 use crate::request::AgentRequest;
 use crate::spec::McpSource;
+use crate::start::Asked;
 
 /// The payload of a start that is about an agent, or what its `agent` holds.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
