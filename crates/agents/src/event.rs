@@ -44,11 +44,7 @@ pub enum AgentEvent {
         /// What it was given; `file_path`, `pattern` and `command` are added where they apply.
         input: Map<String, Value>,
         /// The tool call whose subagent this belongs to.
-        #[serde(
-            rename = "parent_tool_use_id",
-            default,
-            skip_serializing_if = "Option::is_none"
-        )]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         parent_tool_id: Option<String>,
     },
     /// A tool that is not done yet printed something.
