@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::provider::Provider;
-use crate::start::DONE_GRACE_MS;
 use crate::spec::{AgentSpec, McpSource, Version};
+use crate::start::DONE_GRACE_MS;
 
 pub use check::check_session;
 pub use prompt::{Mcp, Prompt, PromptFile, check_prompt, name_of};
