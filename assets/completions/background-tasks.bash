@@ -3,7 +3,7 @@
 _background_tasks() {
     local word=${COMP_WORDS[COMP_CWORD]} words=
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words='start status list wait stop restart send signal pause resume recover remove prune logs events doctor capabilities schema examples skill help version'
+        words='start status list wait stop restart send signal pause resume recover remove prune logs events agent doctor capabilities schema examples skill help version'
     else
         case ${COMP_WORDS[1]} in
             start) words='--concurrency --exit-code --output --timeout --wait' ;;
@@ -21,6 +21,7 @@ _background_tasks() {
             prune) words='--output --timeout' ;;
             logs) words='--follow --output --stream --timeout'" $(background-tasks list '{"limit": 200}' 2>/dev/null | grep -o '{"id":"[^"]*"' | cut -d'"' -f4)" ;;
             events) words='--follow --output --stream --timeout'" $(background-tasks list '{"limit": 200}' 2>/dev/null | grep -o '{"id":"[^"]*"' | cut -d'"' -f4)" ;;
+            agent) words='list command parse install --output --timeout' ;;
             doctor) words='--output --timeout' ;;
             capabilities) words='--output --timeout' ;;
             schema) words='list show --output --timeout' ;;

@@ -36,7 +36,7 @@ complete -c background-tasks -n '__fish_seen_subcommand_from restart' -a '(__bac
 complete -c background-tasks -n '__fish_seen_subcommand_from restart' -l concurrency
 complete -c background-tasks -n '__fish_seen_subcommand_from restart' -l output
 complete -c background-tasks -n '__fish_seen_subcommand_from restart' -l timeout
-complete -c background-tasks -n __fish_use_subcommand -a send -d 'Write to a task\'s standard input, or type into its terminal'
+complete -c background-tasks -n __fish_use_subcommand -a send -d 'Write to a task\'s standard input or terminal, or prompt its agent'
 complete -c background-tasks -n '__fish_seen_subcommand_from send' -l output
 complete -c background-tasks -n '__fish_seen_subcommand_from send' -l timeout
 complete -c background-tasks -n __fish_use_subcommand -a signal -d 'Send a signal to a running task'
@@ -76,6 +76,13 @@ complete -c background-tasks -n '__fish_seen_subcommand_from events' -l follow
 complete -c background-tasks -n '__fish_seen_subcommand_from events' -l output
 complete -c background-tasks -n '__fish_seen_subcommand_from events' -l stream
 complete -c background-tasks -n '__fish_seen_subcommand_from events' -l timeout
+complete -c background-tasks -n __fish_use_subcommand -a agent -d 'Show which coding agents there are, and what each can do'
+complete -c background-tasks -n '__fish_seen_subcommand_from agent' -a list
+complete -c background-tasks -n '__fish_seen_subcommand_from agent' -a command
+complete -c background-tasks -n '__fish_seen_subcommand_from agent' -a parse
+complete -c background-tasks -n '__fish_seen_subcommand_from agent' -a install
+complete -c background-tasks -n '__fish_seen_subcommand_from agent' -l output
+complete -c background-tasks -n '__fish_seen_subcommand_from agent' -l timeout
 complete -c background-tasks -n __fish_use_subcommand -a doctor -d 'Check what this host and the home folder can do'
 complete -c background-tasks -n '__fish_seen_subcommand_from doctor' -l output
 complete -c background-tasks -n '__fish_seen_subcommand_from doctor' -l timeout
