@@ -1,5 +1,6 @@
 //! `capabilities`: what this build offers, from the very tables that it works by.
 
+use background_tasks_agents::AgentEvent;
 use background_tasks_core::event::EventData;
 use background_tasks_core::log::View;
 use background_tasks_core::op::{Check, host_checks};
@@ -131,7 +132,10 @@ pub(crate) fn capabilities() -> Capabilities {
             "failed": FailReason::ALL,
         }),
         health: Health::ALL.to_vec(),
-        event_types: EventData::TYPES.into_iter().chain(OTHER_FRAMES).collect(),
+        event_types: (EventData::TYPES.into_iter())
+            .chain(OTHER_FRAMES)
+            .chain(AgentEvent::TYPES)
+            .collect(),
         log_views: View::ALL.to_vec(),
         log_streams: StreamChoice::ALL.to_vec(),
         error_types: ErrorKind::ALL

@@ -1,5 +1,6 @@
 //! What is no command's payload or answer, but is printed all the same.
 
+use background_tasks_agents::AgentEvent;
 use background_tasks_core::event::{EventData, LineData, StreamName};
 use background_tasks_core::task::{Task, TaskId, TaskStatus};
 use background_tasks_core::{ErrorKind, Timestamp};
@@ -113,6 +114,7 @@ struct Frame {
 enum What {
     Lifecycle(EventData),
     Reading(Reading),
+    Agent(AgentEvent),
 }
 
 /// What a reader is told besides lifecycle events.
