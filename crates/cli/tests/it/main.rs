@@ -18,6 +18,8 @@ mod processes;
 mod after;
 // Coding agents: the mock, what is refused, the agent commands.
 mod agents;
+// Prompts one after the other, whoever dies in between.
+mod agents_conversation;
 // Arrays of payloads: results in order, refused as a whole or failing one by one.
 mod batch;
 // Answers, errors and frames through the types of a stranger.
