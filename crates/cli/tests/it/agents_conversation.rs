@@ -35,7 +35,7 @@ impl Gated {
             "#!/bin/sh\n\
              prompt=$(cat; echo .)\n\
              while [ ! -e {gate} ]; do sleep 0.01; done\n\
-             printf %s \"${{prompt%.}}\" | {PROGRAM} __mock --session-id \"s-$BACKGROUND_TASKS_RUN\"\n",
+             printf %s \"${{prompt%.}}\" | {PROGRAM} __mock --session-id s\n",
             gate = cli.file("gate"),
         );
         cli.make_file("bin/claude", "755", &script);
@@ -344,14 +344,18 @@ fn agents_are_started_in_batches_queues_and_after_others() {
         more(
             "one",
             "say one",
-            json!({ "queue": { "name": "q", "limit": 1 } })
+            json!({ "queue": { "group": "q", "limit": 1 } })
         ),
         more(
             "two",
             "say two",
-            json!({ "queue": { "name": "q", "limit": 1 } })
+            json!({ "queue": { "group": "q", "limit": 1 } })
         ),
-        more("three", "say three", json!({ "after": ["two", "plain"] })),
+        more(
+            "three",
+            "say three",
+            json!({ "after": { "ids": ["two", "plain"] } })
+        ),
         work("plain", ["print", "x", "exit", "0"]),
     ]);
     let started = cli.run("start").payload(batch).flags(["--wait"]).ok();
@@ -369,10 +373,14 @@ fn agents_are_started_in_batches_queues_and_after_others() {
     // One that waits for its turn has prompts that wait, too.
     let go = cli.file("go");
     cli.start(work("gate", ["wait-file", &go]));
-    cli.start(more("later", "say 1", json!({ "after": ["gate"] })));
+    cli.start(more(
+        "later",
+        "say 1",
+        json!({ "after": { "ids": ["gate"] } }),
+    ));
     let agent = send(&cli, "later", "say 2");
     assert_eq!(cli.task("later")["status"], "queued");
-    assert_eq!(agent["run"].as_u64(), Some(0), "{agent}");
+    assert_eq!((&agent["run"], &agent["queued"]), (&json!(1), &json!(1)));
     cli.touch("go");
     cli.wait("later");
     let frames = told(&cli, "later");
@@ -406,7 +414,12 @@ fn an_id_that_is_used_again_begins_a_new_conversation() {
     cli.wait("a");
     let frames = told(&cli, "a");
     assert_runs(&frames, 2);
-    assert_eq!(texts(&frames), ["new", "newer"]);
+    assert_eq!(
+        texts(&frames),
+        ["new", "newer"],
+        "{frames:#?} {}",
+        cli.log("a")
+    );
     // Nor does anything stay when it is removed.
     cli.run("remove").text("a").ok();
     assert!(!cli.task_file("a", "").exists());
