@@ -45,7 +45,7 @@ impl StandIn {
             provider,
             path,
         };
-        stand_in.plays(&[], "exit 0");
+        stand_in.plays::<&str>(&[], "exit 0");
         stand_in
     }
 
@@ -216,7 +216,8 @@ fn every_cli_is_told_and_read_in_its_own_way_and_tells_the_same() {
     for provider in ["claude", "codex", "gemini", "opencode", "goose", "pi"] {
         let cli = StandIn::new(provider);
         cli.plays(&success(provider), "exit 0");
-        let task = cli.runs(json!({ "model": "m" }));
+        let model = if provider == "opencode" { "p/m" } else { "m" };
+        let task = cli.runs(json!({ "model": model }));
         assert_eq!(
             end_of(&task),
             json!(["exited", 0, null, null]),
@@ -269,7 +270,7 @@ fn every_cli_is_told_and_read_in_its_own_way_and_tells_the_same() {
         assert_eq!(cli.given("stdin", 1), "-x", "{provider}");
         let argv = cli.argv(1);
         assert!(!argv.contains(&"-x".to_owned()), "{argv:?}");
-        assert!(holds(&argv, &["--model", "m"]), "{argv:?}");
+        assert!(holds(&argv, &["--model", model]), "{argv:?}");
         assert!(!holds(&argv, resumes(provider)), "{argv:?}");
         let env = cli.given("env", 1);
         assert!(env.lines().any(|line| line == "NO_COLOR=1"), "{env}");
