@@ -570,7 +570,13 @@ impl Taken {
             }
         }
         reader.wait().unwrap();
-        assert!(is_killed, "it ended by itself");
+        let over = |runs: &Vec<Vec<String>>| runs.iter().map(Vec::len).collect::<Vec<_>>();
+        let taken: BTreeMap<_, _> = self
+            .runs
+            .iter()
+            .map(|(id, runs)| (id, over(runs)))
+            .collect();
+        assert!(is_killed, "nothing more comes behind {taken:?}");
     }
 }
 
