@@ -570,13 +570,18 @@ impl Taken {
             }
         }
         reader.wait().unwrap();
-        let over = |runs: &Vec<Vec<String>>| runs.iter().map(Vec::len).collect::<Vec<_>>();
-        let taken: BTreeMap<_, _> = self
-            .runs
-            .iter()
-            .map(|(id, runs)| (id, over(runs)))
-            .collect();
-        assert!(is_killed, "nothing more comes behind {taken:?}");
+        let unread = || {
+            let request = json!({ "tag": "agent", "cursors": self.cursors });
+            let frames = cli
+                .run("events")
+                .payload(request)
+                .flags(["--stream"])
+                .frames();
+            let is_news = |frame: &&Value| frame["type"] != "task.status.snapshot";
+            let news: Vec<_> = frames.iter().filter(is_news).cloned().collect();
+            format!("of {:?}, unread {news:#?}", self.cursors)
+        };
+        assert!(is_killed, "nothing more comes {}", unread());
     }
 }
 

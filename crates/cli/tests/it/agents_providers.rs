@@ -84,7 +84,8 @@ impl StandIn {
             "goose" => with(with(agent, allowed), more),
             _ => with(agent, more),
         };
-        let start = self.call("start", json!({ "id": "a", "agent": agent }));
+        let task = json!({ "id": "a", "stop": { "grace_ms": 200 }, "agent": agent });
+        let start = self.call("start", task);
         start.flags(["--wait"]).ok()["task"].take()
     }
 
