@@ -219,6 +219,8 @@ fn prompts_outlive_their_supervisor_and_the_agent() {
     let lost = cli.await_status("a", "failed");
     assert_eq!(lost["reason"], "supervisor_lost");
     assert_eq!(agent_of(&cli, "a")["queued"], 2);
+    let mut followed = vec![stream.await_frame("agent.crashed")];
+    let failed = stream.await_frame("task.failed");
     cli.open();
     cli.say("a", "say 4");
     cli.wait("a");
@@ -230,16 +232,24 @@ fn prompts_outlive_their_supervisor_and_the_agent() {
         "{frames:?}"
     );
     // Whoever followed was told the same, once.
-    let mut followed = Vec::new();
-    while followed.len() < frames.len() {
-        let frame = stream.next().unwrap();
-        if text(&frame["type"]).starts_with("agent.") {
-            followed.push(frame);
+    let read = |stream: &crate::harness::Stream, followed: &mut Vec<Value>| {
+        while followed.len() < frames.len() {
+            let frame = stream.next().unwrap();
+            if text(&frame["type"]).starts_with("agent.") {
+                followed.push(frame);
+            }
         }
-    }
+    };
+    let mut resumed = followed.clone();
+    read(&stream, &mut followed);
     assert_runs(&followed, 4);
     let shorts = |frames: &[Value]| -> Vec<String> { frames.iter().map(short).collect() };
     assert_eq!(shorts(&followed), shorts(&frames));
+    // And whoever goes on from that end, which no supervisor could put into the journal.
+    let request = json!({ "tag": "agent", "cursors": { "a": failed["cursor"] } });
+    let events = cli.run("events").payload(request).flags(["--follow"]);
+    read(&events.stream(), &mut resumed);
+    assert_eq!(shorts(&resumed), shorts(&frames));
 }
 
 #[test]
