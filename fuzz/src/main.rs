@@ -1,6 +1,6 @@
 //! The fuzz targets as one program: libFuzzer's, with the target named by an environment variable.
 //! `cargo xtask fuzz` builds and runs it. What the targets of the library do is in
-//! `crates/core/src/fuzzing`; those of the program are in here, as it has no library.
+//! `crates/core/src/fuzzing`; those of the program and of its agents are in here.
 //!
 //! One program, for linking one takes as long as linking any, and what a target does not reach
 //! counts for nothing.
@@ -9,6 +9,7 @@
 
 mod arguments;
 mod frames;
+mod transcript;
 
 #[path = "../../crates/cli/src/command.rs"]
 #[allow(dead_code, reason = "only payloads are looked at")]
@@ -29,9 +30,10 @@ use tempfile::TempDir;
 /// Names the target.
 const VARIABLE: &str = "FUZZ_TARGET";
 /// The targets of the program.
-const OURS: [(&str, Target); 2] = [
+const OURS: [(&str, Target); 3] = [
     ("arguments", arguments::arguments),
     ("frames", frames::frames),
+    ("transcript", transcript::transcript),
 ];
 
 struct Chosen {

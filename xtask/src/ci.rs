@@ -115,6 +115,8 @@ fn other_targets(workspace: &Workspace) -> Result<String> {
             "--package",
             "background-tasks-core",
             "--package",
+            "background-tasks-agents",
+            "--package",
             "background-tasks",
         ];
         let mut check = workspace.cargo(&["check", "--target", triple]);

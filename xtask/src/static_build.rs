@@ -35,6 +35,8 @@ const STATIC_FLAGS: [&str; 4] = [
     "-Clink-arg=-Wl,-z,noseparate-code",
     "-Clink-arg=-T",
 ];
+/// What musl keeps ready for the first thread.
+const MOST_THREAD_LOCAL: u64 = 104;
 /// What is run often, put together (37 to 26 page faults for a status).
 const LAYOUT: &str = include_str!("layout.ld");
 
@@ -61,7 +63,30 @@ pub fn build_for(workspace: &Workspace, triple: &str) -> Result<PathBuf> {
     let mut cargo = workspace.cargo(&BUILD);
     make_static(&mut cargo, triple, &write_layout(&workspace.target)?)?;
     command::run(&mut cargo)?;
-    Ok(workspace.target.join(triple).join("release").join(NAME))
+    let built = workspace.target.join(triple).join("release").join(NAME);
+    let bytes = fs::read(&built).map_err(|e| format!("cannot read {}: {e}", built.display()))?;
+    match thread_local_size(&bytes) {
+        Some(size) if size > MOST_THREAD_LOCAL => Err(format!(
+            "thread-local memory of {size} bytes, over {MOST_THREAD_LOCAL}: each process would need \
+             a page more (see docs/design/supervisor.md)"
+        )
+        .into()),
+        _ => Ok(built),
+    }
+}
+
+/// How much thread-local memory an ELF file of 64 bits, little-endian, asks for.
+fn thread_local_size(elf: &[u8]) -> Option<u64> {
+    const THREAD_LOCAL: u64 = 7;
+    let number = |at: usize, length: usize| {
+        let mut bytes = [0; 8];
+        bytes[..length].copy_from_slice(elf.get(at..at + length)?);
+        Some(u64::from_le_bytes(bytes))
+    };
+    let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    let headers = (0..count).map(|index| (table + index * size) as usize);
+    let mut thread_local = headers.filter(|&at| number(at, 4) == Some(THREAD_LOCAL));
+    number(thread_local.next()? + 40, 8)
 }
 
 /// The musl target of this machine; `None` where the plain build is the one to install.

@@ -13,6 +13,7 @@ use crate::event::Usage;
 use crate::kept::{Kept, Piece};
 use crate::provider::Provider;
 use crate::request::{Mode, Prompt, check_prompt};
+use crate::start::mentions;
 use crate::surroundings::Surroundings;
 use crate::translate::Conversation;
 
@@ -118,7 +119,8 @@ pub(crate) fn conversation_name(id: &TaskId) -> String {
 pub struct SendPrompt {
     /// The task.
     pub id: TaskId,
-    /// What it is told: text, or a file that holds it.
+    /// What the agent is told: words, or a file that holds them. For tasks without an agent, left
+    /// out.
     #[schemars(extend("examples" = ["Now the tests."]))]
     pub prompt: Prompt,
 }
@@ -133,7 +135,7 @@ impl Request for SendPrompt {
 
 /// Whether the payload of `send` says something to an agent.
 pub fn is_prompt(payload: &[u8]) -> bool {
-    memchr::memmem::find(payload, b"\"prompt\"").is_some()
+    mentions(payload, b"\"prompt\"")
         && serde_json::from_slice::<Value>(payload)
             .is_ok_and(|payload| payload.get("prompt").is_some())
 }
@@ -152,7 +154,7 @@ pub fn send_prompt(client: &Client, request: &SendPrompt, deadline: Deadline) ->
         return Err(invalid("prompt", problem, hint));
     };
     let provider = Kept::of(&extension)?.spec.provider;
-    let prompt = request.prompt.read()?;
+    let prompt = request.prompt.read("prompt")?;
     check_prompt(provider, "prompt", &prompt)?;
     let program = provider
         .find(&Surroundings::of_this_process())

@@ -3,15 +3,14 @@
 use std::ops::Add;
 
 use background_tasks_core::task::SignalNumber;
-use schemars::{JsonSchema, Schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// One thing that happened in a run. The names are the `type` of frames; whoever makes the frame
 /// adds the number of the run to its `data`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
-#[schemars(transform = with_what_frames_add)]
 pub enum AgentEvent {
     /// The provider named its session; what is resumed later. The last one counts.
     #[serde(rename = "agent.session")]
@@ -102,27 +101,8 @@ pub enum AgentEvent {
     },
 }
 
-/// Describes what the data of a frame has beside that of its event.
-fn with_what_frames_add(schema: &mut Schema) {
-    let variants = schema.get_mut("oneOf").and_then(Value::as_array_mut);
-    for variant in variants.into_iter().flatten() {
-        let data = &mut variant["properties"]["data"];
-        data["properties"]["run"] = json!({
-            "type": "integer", "minimum": 1,
-            "description": "Which run of the conversation, from 1.",
-        });
-        data["properties"]["raw"] = json!({
-            "type": "string",
-            "description": "The line that it was made of; only with `raw` in `include`.",
-        });
-        if let Some(required) = data["required"].as_array_mut() {
-            required.push("run".into());
-        }
-    }
-}
-
 impl AgentEvent {
-    /// Every `type` of their frames.
+    /// Every type name, for discovery.
     pub const TYPES: [&'static str; 8] = [
         "agent.session",
         "agent.text",

@@ -73,7 +73,9 @@ pub use request::{
     name_of,
 };
 pub use spec::{AgentSpec, McpSource, Version};
-pub use start::{AgentStart, DEFAULT_TIMEOUT_MS, DONE_GRACE_MS, decode_start, decode_starts};
+pub use start::{
+    AgentStart, DEFAULT_STDERR, DEFAULT_TIMEOUT_MS, DONE_GRACE_MS, decode_start, decode_starts,
+};
 pub use supports::Supports;
 pub use surroundings::Surroundings;
 pub use text::{LogsText, TextAnswer, TextView, asks_for_text, logs_text};

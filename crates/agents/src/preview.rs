@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use background_tasks_core::request::Request;
+use background_tasks_core::request::{Request, Start, decode};
 use background_tasks_core::{Client, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,7 @@ pub fn preview(client: &Client, asked: CommandAsked) -> Result<CommandAnswer> {
         payload.insert("agent".to_owned(), agent.into());
     }
     let asked = Asked::read(client, payload)?;
+    check_rest(&asked.payload)?;
     let spec = &asked.resolved.spec;
     let provider = spec.provider;
     let workdir = ["workdir", "cwd"]
@@ -120,6 +121,13 @@ pub fn preview(client: &Client, asked: CommandAsked) -> Result<CommandAnswer> {
         },
         workdir,
     })
+}
+
+/// Refuses what `start` would refuse beside the agent.
+fn check_rest(rest: &Map<String, Value>) -> Result<()> {
+    let mut rest = rest.clone();
+    rest.insert("command".to_owned(), "/bin/true".into());
+    decode::<Start>(Value::Object(rest).to_string().as_bytes()).map(drop)
 }
 
 fn text(path: &Path) -> String {

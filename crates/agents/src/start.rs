@@ -1,12 +1,13 @@
 //! `start` with `agent`: from the payload to a task whose command takes one prompt a run.
 
+mod payload;
+
 use background_tasks_core::event::StreamName;
-use background_tasks_core::request::{Request, Start, decode, decode_batch, invalid};
-use background_tasks_core::task::{Done, Extension, LinePattern, TaskId};
+use background_tasks_core::request::{Request, decode, invalid};
+use background_tasks_core::task::{Done, Extension, LinePattern, Stderr, TaskId};
 use background_tasks_core::{Client, Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::conversation::session_of;
@@ -16,6 +17,9 @@ use crate::provider::Provider;
 use crate::request::{AgentRequest, Resolved, check_session};
 use crate::surroundings::Surroundings;
 
+pub(crate) use payload::mentions;
+pub use payload::{decode_start, decode_starts};
+
 /// The program's own subcommand that is the command of an agent's task.
 pub(crate) const SUBCOMMAND: &str = "__agent";
 
@@ -23,6 +27,8 @@ pub(crate) const SUBCOMMAND: &str = "__agent";
 pub const DEFAULT_TIMEOUT_MS: u64 = 3_600_000;
 /// Milliseconds that a CLI has to exit after its last line, unless told.
 pub const DONE_GRACE_MS: u64 = 30_000;
+/// Where standard error goes, unless told.
+pub const DEFAULT_STDERR: Stderr = Stderr::Separate;
 
 /// The payload of `start` for an agent, taken apart.
 struct Prepared {
@@ -36,7 +42,7 @@ struct Prepared {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentStart {
-    /// The agent to run instead of a command.
+    /// The agent to run; a command or a script runs when left out.
     pub agent: AgentRequest,
 }
 
@@ -212,7 +218,7 @@ impl Asked {
             }
             Some(_) => {}
         };
-        default("stderr", "separate".into());
+        default("stderr", json!(DEFAULT_STDERR));
         default("timeout_ms", DEFAULT_TIMEOUT_MS.into());
         default("name", self.resolved.name.clone().into());
         default("tags", json!([]));
@@ -258,67 +264,4 @@ fn done(provider: Provider, grace_ms: u64) -> Done {
         revoked_by: patterns(Says::GoesOn),
         grace_ms,
     }
-}
-
-/// Decodes a start that may be about an agent.
-///
-/// # Errors
-/// As [`prepare`] and [`decode`].
-pub fn decode_start(client: &Client, text: &[u8]) -> Result<Start> {
-    match agent_payload(text) {
-        None => decode(text),
-        Some(payload) => {
-            let prepared = prepare(client, payload)?;
-            let mut start: Start = decode(prepared.payload.to_string().as_bytes())?;
-            start.extension = Some(Box::new(prepared.extension));
-            Ok(start)
-        }
-    }
-}
-
-/// The same for an array of starts.
-///
-/// # Errors
-/// As [`decode_start`], with `details.index` of the item.
-pub fn decode_starts(client: &Client, text: &[u8]) -> Result<Vec<Start>> {
-    let items: Vec<&RawValue> = match may_be_about_agent(text) {
-        true => serde_json::from_slice(text).unwrap_or_default(),
-        false => Vec::new(),
-    };
-    let mut extensions = Vec::new();
-    let mut payloads = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let text = item.get();
-        match agent_payload(text.as_bytes()) {
-            None => payloads.push(text.to_owned()),
-            Some(payload) => {
-                let prepared =
-                    prepare(client, payload).map_err(|error| error.with("index", index))?;
-                extensions.push((index, prepared.extension));
-                payloads.push(prepared.payload.to_string());
-            }
-        }
-    }
-    if extensions.is_empty() {
-        return decode_batch(text);
-    }
-    let text = format!("[{}]", payloads.join(","));
-    let mut starts: Vec<Start> = decode_batch(text.as_bytes())?;
-    for (index, extension) in extensions {
-        starts[index].extension = Some(Box::new(extension));
-    }
-    Ok(starts)
-}
-
-/// Most starts are not, and need no second look.
-fn may_be_about_agent(text: &[u8]) -> bool {
-    memchr::memmem::find(text, b"\"agent\"").is_some()
-}
-
-/// The payload of a start that is about an agent.
-fn agent_payload(text: &[u8]) -> Option<Map<String, Value>> {
-    let is_null = |payload: &Map<String, Value>| payload.get("agent").is_none_or(Value::is_null);
-    may_be_about_agent(text)
-        .then(|| serde_json::from_slice(text).ok())?
-        .filter(|payload| !is_null(payload))
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::event::AgentError;
 use crate::kept::{Kept, Piece};
+use crate::start::mentions;
 use crate::translate::Conversation;
 
 /// Of what a tool answered so many lines are shown.
@@ -62,7 +63,7 @@ pub struct TextAnswer {
 
 /// Whether the payload of `logs` asks for a conversation as text.
 pub fn asks_for_text(payload: &[u8]) -> bool {
-    memchr::memmem::find(payload, b"\"text\"").is_some()
+    mentions(payload, b"\"text\"")
         && serde_json::from_slice::<Value>(payload)
             .is_ok_and(|payload| payload.get("view").is_some_and(|view| view == "text"))
 }

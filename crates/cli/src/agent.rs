@@ -51,6 +51,7 @@ pub(crate) struct AgentParse {
     provider: Provider,
     /// What else is told.
     #[serde(default)]
+    #[schemars(extend("default" = []), extend("examples" = [["thinking"]]))]
     include: Vec<ParseInclude>,
 }
 
@@ -158,11 +159,12 @@ pub(crate) fn install(request: &AgentInstall) -> Result<InstallAnswer> {
 }
 
 /// An answer about one task, with how its conversation stands.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct WithAgent<T> {
     #[serde(flatten)]
     answer: T,
-    /// How the conversation stands; only of an agent's task.
+    /// Of an agent's task.
+    #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<Value>,
 }
 

@@ -1,16 +1,19 @@
 //! One arm per command: decode, call, print.
 
+mod agents;
+mod changes;
+
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
-use background_tasks_agents::{SendPrompt, logs_text, open_translator, preview, send_prompt};
-use background_tasks_core::op::{self, Follow, RemoveReply, StartOptions, TaskReply};
-use background_tasks_core::request::{self, BatchAnswer, TaskAnswer, WaitAnswer};
+use background_tasks_agents::open_translator;
+use background_tasks_core::op::{self, Follow, StartOptions, TaskReply};
+use background_tasks_core::request::{self, BatchAnswer, WaitAnswer};
 use background_tasks_core::task::Task;
 use background_tasks_core::{Client, Result, allow_many_descriptors};
 use serde::Serialize;
 
-use crate::agent::{self, WithAgent};
+use crate::agent;
 use crate::args::{Flags, Invocation, parse};
 use crate::command::Command;
 use crate::discover;
@@ -76,10 +79,9 @@ impl Call {
                 let client = client()?;
                 let answer = op::status(&client, &payload.one()?)?;
                 let code = self.exit_status(&[&answer.task]);
-                if answer.task.agent.is_none() {
-                    return Ok(self.answer(&answer, code));
+                if answer.task.agent.is_some() {
+                    return Ok(self.with_agent(&client, answer, code));
                 }
-                let answer = WithAgent::new(&client, answer, |answer| &mut answer.task);
                 Ok(self.answer(&answer, code))
             }
             Command::List if std::io::stdout().is_terminal() => {
@@ -89,14 +91,7 @@ impl Call {
             Command::Wait => self.wait(&payload.one()?),
             Command::Stop => self.stop(&payload),
             Command::Restart => self.restart(&payload),
-            Command::Send if payload.is_prompt() => {
-                let client = client()?;
-                let request: SendPrompt = payload.one()?;
-                let task = send_prompt(&client, &request, self.flags.deadline())?;
-                let answer = TaskAnswer::of(task);
-                let answer = WithAgent::new(&client, answer, |answer| &mut answer.task);
-                Ok(self.answer(&answer, 0))
-            }
+            Command::Send if payload.is_prompt() => self.prompt(&payload),
             Command::Send => {
                 let answer = op::send(&client()?, &payload.one()?, self.flags.deadline())?;
                 Ok(self.answer(&answer, 0))
@@ -124,25 +119,14 @@ impl Call {
             }
             Command::Remove => self.remove(&payload),
             Command::Prune => self.prune(&payload.one()?),
-            Command::Logs if payload.asks_for_text() => {
-                Ok(self.answer(&logs_text(&client()?, &payload.one()?)?, 0))
-            }
+            Command::Logs if payload.asks_for_text() => self.conversation(&payload),
             Command::Logs => self.logs(&payload.one()?),
             Command::Events => self.events(&payload.one()?),
-            Command::AgentList => Ok(self.answer(&agent::list(), 0)),
-            Command::AgentCommand => {
-                let answer = preview(&client()?, payload.one()?)?;
-                Ok(self.answer(&answer, 0))
-            }
-            Command::AgentParse => {
-                let parsed = agent::parse(&payload.one()?);
-                Ok(print::streamed(self.command.name(), parsed))
-            }
-            Command::AgentInstall => {
-                let answer = agent::install(&payload.one()?)?;
-                Ok(self.answer(&answer, answer.code()))
-            }
-            Command::Doctor => Ok(self.answer(&agent::doctor(&client()?), 0)),
+            Command::AgentList
+            | Command::AgentPreview
+            | Command::AgentParse
+            | Command::AgentInstall => self.agent(&payload),
+            Command::Doctor => self.doctor(),
             Command::Capabilities => Ok(self.answer(&discover::capabilities(), 0)),
             Command::SchemaList => Ok(self.answer(&discover::schema_list(), 0)),
             Command::SchemaShow => Ok(self.answer(&discover::schema_show(&payload.one()?)?, 0)),
@@ -232,64 +216,7 @@ impl Call {
         if agent::task_of(&mut answer).is_none_or(|task| task.agent.is_none()) {
             return Ok(self.answer(&answer, code));
         }
-        let answer = WithAgent::of(&client()?, answer);
-        Ok(self.answer(&answer, code))
-    }
-
-    fn stop(self, payload: &Payload) -> Result<u8> {
-        let (client, flags) = (client()?, self.flags);
-        match payload.one_or_batch()? {
-            OneOrBatch::One(request) => self.reply(op::stop(
-                &client,
-                &request,
-                flags.concurrency,
-                flags.deadline(),
-            )?),
-            OneOrBatch::Batch(requests) => Ok(self.batch(&op::stop_many(
-                &client,
-                requests,
-                flags.concurrency,
-                flags.deadline(),
-            ))),
-        }
-    }
-
-    fn restart(self, payload: &Payload) -> Result<u8> {
-        let (client, flags) = (client()?, self.flags);
-        match payload.one_or_batch()? {
-            OneOrBatch::One(request) => {
-                Ok(self.answer(&op::restart(&client, &request, flags.deadline())?, 0))
-            }
-            OneOrBatch::Batch(requests) => Ok(self.batch(&op::restart_many(
-                &client,
-                requests,
-                flags.concurrency,
-                flags.deadline(),
-            ))),
-        }
-    }
-
-    fn remove(self, payload: &Payload) -> Result<u8> {
-        let (client, flags) = (client()?, self.flags);
-        match payload.one_or_batch()? {
-            OneOrBatch::One(request) => Ok(
-                match op::remove(&client, &request, flags.concurrency, flags.deadline())? {
-                    RemoveReply::One(answer) => self.answer(&answer, 0),
-                    RemoveReply::Batch(answer) => self.batch(&answer),
-                },
-            ),
-            OneOrBatch::Batch(requests) => Ok(self.batch(&op::remove_many(
-                &client,
-                requests,
-                flags.concurrency,
-                flags.deadline(),
-            ))),
-        }
-    }
-
-    fn prune(self, request: &request::Prune) -> Result<u8> {
-        let answer = op::prune(&client()?, request)?;
-        Ok(self.answer(&answer, u8::from(!answer.failed.is_empty())))
+        self.waited_with_agent(answer, code)
     }
 
     fn logs(self, request: &request::Logs) -> Result<u8> {

@@ -5,6 +5,7 @@
 //! of them call the same thing by the same name.
 
 mod advice;
+mod step;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::task::{Task, TaskId, TaskStatus};
+
+pub use step::SpawnStep;
 
 /// Shorthand for results with the public error.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -68,44 +71,6 @@ impl ErrorKind {
         Self::Unsupported,
         Self::InternalError,
     ];
-}
-
-/// The step of starting a command at which it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SpawnStep {
-    /// The supervisor itself.
-    Supervisor,
-    /// Entering the working directory.
-    Workdir,
-    /// Reading the dotenv file.
-    EnvFile,
-    /// Opening standard input.
-    Stdin,
-    /// Opening the log.
-    Log,
-    /// Setting up what keeps its limits.
-    Limits,
-    /// Executing the command.
-    Exec,
-    /// Putting on record that it runs.
-    Record,
-}
-
-impl SpawnStep {
-    /// The word that answers use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Supervisor => "supervisor",
-            Self::Workdir => "workdir",
-            Self::EnvFile => "env_file",
-            Self::Stdin => "stdin",
-            Self::Log => "log",
-            Self::Limits => "limits",
-            Self::Exec => "exec",
-            Self::Record => "record",
-        }
-    }
 }
 
 /// What can go wrong, with the facts that a caller needs to go on.

@@ -105,7 +105,9 @@ impl<'a> Gauge<'a> {
     }
 }
 
-/// KiB and number of what is below a folder; what goes while it is read is not counted.
+/// KiB and number of what is below a folder; what goes while it is read is not counted, and the lock
+/// files, of which each id that there ever was keeps an empty one: a lock that is unlinked and made
+/// anew has two holders.
 fn size(folder: &Path) -> Result<(f64, f64)> {
     let (mut kib, mut files) = (0.0, 0.0);
     let mut waiting = vec![folder.to_owned()];
@@ -117,6 +119,9 @@ fn size(folder: &Path) -> Result<(f64, f64)> {
             let Ok(metadata) = entry.metadata() else {
                 continue;
             };
+            if entry.file_name().as_encoded_bytes().ends_with(b".lock") && metadata.len() == 0 {
+                continue;
+            }
             kib += metadata.blocks() as f64 / 2.0;
             files += 1.0;
             if metadata.is_dir() {

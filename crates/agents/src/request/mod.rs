@@ -19,6 +19,9 @@ use crate::start::DONE_GRACE_MS;
 pub use check::check_session;
 pub use prompt::{Mcp, Prompt, PromptFile, check_prompt, name_of};
 
+/// Of what stands behind an option: it could be taken for one, and no name holds control characters.
+const OPTION_VALUE: &str = r"^[^-\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
+
 /// The agent to run instead of a command.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -29,7 +32,7 @@ pub struct AgentRequest {
     #[schemars(extend("examples" = ["Find out why the build fails."]))]
     pub prompt: Prompt,
     /// Which model, as the CLI calls it; the CLI's own choice when left out.
-    #[schemars(length(min = 1), regex(pattern = WITHOUT_NUL), extend("examples" = ["sonnet"]))]
+    #[schemars(regex(pattern = OPTION_VALUE), extend("examples" = ["sonnet"]))]
     pub model: Option<String>,
     /// What the model is told before everything else; the CLI's own words when left out.
     #[serde(alias = "systemPrompt")]
@@ -40,14 +43,14 @@ pub struct AgentRequest {
     pub mode: Option<Mode>,
     /// The conversation to go on with: the id of a task, or the provider's own session id. A new one
     /// when left out.
-    #[schemars(length(min = 1), regex(pattern = WITHOUT_NUL), extend("examples" = ["bg_demo"]))]
+    #[schemars(regex(pattern = OPTION_VALUE), extend("examples" = ["bg_demo"]))]
     pub resume: Option<String>,
     /// What was said before, elsewhere; put before the first prompt.
     #[serde(default, deserialize_with = "objects_or_null")]
     #[schemars(extend("default" = []))]
     pub history: Option<Vec<Said>>,
     /// How much the model is to think, in the CLI's words; its own choice when left out.
-    #[schemars(length(min = 1), regex(pattern = WITHOUT_NUL), extend("examples" = ["high"]))]
+    #[schemars(regex(pattern = OPTION_VALUE), extend("examples" = ["high"]))]
     pub effort: Option<String>,
     /// So many turns of the model at most; the CLI's own limit when left out.
     #[serde(alias = "maxTurns")]
@@ -55,7 +58,7 @@ pub struct AgentRequest {
     pub max_turns: Option<u32>,
     /// So many US dollars at most; no limit when left out.
     #[serde(alias = "maxBudgetUsd")]
-    #[schemars(extend("exclusiveMinimum" = 0), extend("examples" = [2.5]))]
+    #[schemars(range(min = 0.0, max = f64::MAX), extend("exclusiveMinimum" = 0), extend("examples" = [2.5]))]
     pub max_budget_usd: Option<f64>,
     /// Its MCP servers: a file that describes them as the CLI wants it, or the same as an object,
     /// which goes into a file of the task that only its owner reads. Those of the CLI's own
@@ -157,7 +160,7 @@ impl AgentRequest {
     pub fn resolve(self) -> Result<Resolved> {
         self.check()?;
         let mode = self.mode();
-        let text = self.prompt.read()?;
+        let text = self.prompt.read("agent.prompt")?;
         check_prompt(self.provider, "agent.prompt", &text)?;
         let prompt = prompt::with_history(self.history.as_deref().unwrap_or_default(), &text);
         check_prompt(self.provider, "agent.history", &prompt)?;

@@ -22,7 +22,7 @@ use crate::provider::Provider;
 #[schemars(untagged)]
 pub enum Prompt {
     /// These words.
-    Text(String),
+    Text(#[schemars(regex(pattern = r"\S"))] String),
     /// What the file holds when the task is started.
     File(PromptFile),
 }
@@ -86,23 +86,23 @@ impl<'de> Deserialize<'de> for Mcp {
 }
 
 impl Prompt {
-    /// The words.
+    /// The words; `field` is where it was given.
     ///
     /// # Errors
     /// [`Error::CommandInput`] when the file cannot be read, is too long or
     /// is not UTF-8.
-    pub fn read(&self) -> Result<String, Error> {
+    pub fn read(&self, field: &str) -> Result<String, Error> {
         match self {
             Self::Text(text) => Ok(text.clone()),
-            Self::File(PromptFile { file }) => read_file(file),
+            Self::File(PromptFile { file }) => read_file(&format!("{field}.file"), file),
         }
     }
 }
 
-fn read_file(path: &Path) -> Result<String, Error> {
+fn read_file(field: &str, path: &Path) -> Result<String, Error> {
     let refuse = |problem: &dyn fmt::Display, hint: &str| {
         let problem = format!("cannot read {}: {problem}", path.display());
-        invalid("agent.prompt.file", problem, hint)
+        invalid(field, problem, hint)
     };
     let limit = MAX_PAYLOAD_BYTES as u64;
     let mut bytes = Vec::new();

@@ -1,14 +1,16 @@
 //! `capabilities`: what this build offers, from the very tables that it works by.
 
-use background_tasks_agents::AgentEvent;
+use background_tasks_agents::{self as agents, AgentEvent, Mode, Provider, Supports};
 use background_tasks_core::event::EventData;
 use background_tasks_core::log::View;
 use background_tasks_core::op::{Check, host_checks};
-use background_tasks_core::request::{IfRunning, List, Logs, StreamChoice, Until, WaitMode};
+use background_tasks_core::request::{
+    IfRunning, Include, List, Logs, StreamChoice, Until, WaitMode,
+};
 use background_tasks_core::store::FORMAT_VERSION;
 use background_tasks_core::task::{
-    FailReason, Health, HealthProbe, KillReason, Leftovers, Limits, LogWatch, Milestone, Pty,
-    Recipient, RestartSettings, Stderr, Stdin, StopSettings, TaskStatus,
+    ExitReason, FailReason, Health, HealthProbe, KillReason, Leftovers, Limits, LogWatch,
+    Milestone, Pty, Recipient, RestartSettings, Stderr, Stdin, StopSettings, TaskStatus,
 };
 use background_tasks_core::{Bounds, ErrorKind};
 use schemars::JsonSchema;
@@ -59,6 +61,10 @@ pub(crate) struct Capabilities {
     health: Vec<Health>,
     /// What a frame may be.
     event_types: Vec<&'static str>,
+    /// What else `events` tells of an agent, where it is asked for.
+    event_includes: Vec<Include>,
+    /// Whose CLIs `agent` of `start` may name, and what each can do.
+    providers: Vec<ProviderEntry>,
     /// How lines may be shown.
     log_views: Vec<View>,
     /// Which of them.
@@ -86,7 +92,8 @@ struct CommandEntry {
     shorthand: Option<&'static str>,
     /// Whether an array of payloads is taken as well.
     batch: bool,
-    /// How it may answer: `document`; with `--stream` or `--follow` also `ndjson`.
+    /// How it may answer: `document`; with `--stream` or `--follow` also `ndjson`, which is all
+    /// that `agent parse` has.
     output: Vec<&'static str>,
     /// The flags that it takes.
     flags: Vec<String>,
@@ -101,6 +108,16 @@ struct FlagEntry {
     value: Option<&'static str>,
     /// One line.
     purpose: &'static str,
+}
+
+/// What there is to say about a coding agent's CLI, wherever this runs; `agent list` tells what is
+/// installed.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ProviderEntry {
+    /// As `provider` names it.
+    name: Provider,
+    /// What of a request it takes.
+    supports: Supports,
 }
 
 /// Tells what this build offers.
@@ -128,14 +145,18 @@ pub(crate) fn capabilities() -> Capabilities {
             .map(|status| json!({ "name": status, "terminal": status.is_terminal() }))
             .collect(),
         reasons: json!({
+            "exited": ExitReason::ALL,
             "killed": KillReason::ALL,
             "failed": FailReason::ALL,
         }),
         health: Health::ALL.to_vec(),
-        event_types: (EventData::TYPES.into_iter())
+        event_types: EventData::TYPES
+            .into_iter()
             .chain(OTHER_FRAMES)
             .chain(AgentEvent::TYPES)
             .collect(),
+        event_includes: Include::ALL.to_vec(),
+        providers: Provider::ALL.iter().map(provider_entry).collect(),
         log_views: View::ALL.to_vec(),
         log_streams: StreamChoice::ALL.to_vec(),
         error_types: ErrorKind::ALL
@@ -180,7 +201,20 @@ fn defaults() -> Value {
         "stdin": Stdin::default(),
         "stderr": Stderr::default(),
         "leftovers": Leftovers::default(),
+        "agent": {
+            "mode": Mode::default(),
+            "timeout_ms": agents::DEFAULT_TIMEOUT_MS,
+            "exit_grace_ms": agents::DONE_GRACE_MS,
+            "stderr": agents::DEFAULT_STDERR,
+        },
     })
+}
+
+fn provider_entry(provider: &Provider) -> ProviderEntry {
+    ProviderEntry {
+        name: *provider,
+        supports: provider.supports(),
+    }
 }
 
 fn flag_entry(flag: Flag) -> FlagEntry {
@@ -203,7 +237,9 @@ fn entry(command: Command) -> CommandEntry {
         payload,
         shorthand,
         batch: command.takes_batch(),
-        output: if command.flags().contains(&Flag::Stream) {
+        output: if command == Command::AgentParse {
+            vec!["ndjson"]
+        } else if command.flags().contains(&Flag::Stream) {
             vec!["document", "ndjson"]
         } else {
             vec!["document"]

@@ -28,7 +28,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 48] = files![
+const FILES: [(&str, &str); 57] = files![
     "start-shell",
     "start-command",
     "start-dev-server",
@@ -43,6 +43,8 @@ const FILES: [(&str, &str); 48] = files![
     "start-queued",
     "start-stack",
     "start-with-hook",
+    "start-agent",
+    "start-claude",
     "status-one",
     "list-running",
     "wait-one",
@@ -54,6 +56,7 @@ const FILES: [(&str, &str); 48] = files![
     "restart-one",
     "send-line",
     "send-last-bytes",
+    "send-prompt",
     "signal-reload",
     "pause-one",
     "resume-session",
@@ -67,8 +70,14 @@ const FILES: [(&str, &str); 48] = files![
     "logs-grep",
     "logs-since",
     "logs-stderr",
+    "logs-as-text",
     "events-tail",
     "events-of-a-tag",
+    "events-of-an-agent",
+    "agent-list-all",
+    "agent-command-codex",
+    "agent-parse-claude",
+    "agent-install-look-first",
     "doctor-this-host",
     "capabilities-of-this-build",
     "schema-list-all",

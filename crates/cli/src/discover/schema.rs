@@ -1,28 +1,26 @@
 //! `schema`: JSON Schema 2020-12 from the very types that decode payloads and encode answers.
 
 mod documents;
+mod joined;
 mod ranges;
 
-use background_tasks_agents::{
-    AgentStart, CommandAnswer, CommandAsked, SendPrompt, TextAnswer, TranscriptFrame,
-};
+use background_tasks_agents::{CommandAnswer, TranscriptFrame};
 use background_tasks_core::Result;
 use background_tasks_core::op::{Recovered, RemoveReply, TaskReply};
 use background_tasks_core::request::{
-    self, BatchAnswer, EventsAnswer, ListAnswer, LogsReply, PruneAnswer, Request, SendAnswer,
-    StartAnswer, TaskAnswer, WaitAnswer, invalid,
+    self, BatchAnswer, EventsAnswer, ListAnswer, PruneAnswer, Request, StartAnswer, TaskAnswer,
+    invalid,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use self::documents::Document;
 use self::ranges::TypeRanges;
 use super::Skill;
 use super::capabilities::Capabilities;
 use super::examples::{ExamplesAnswer, ExamplesList, ExamplesShow};
-use crate::agent::{AgentInstall, AgentList, AgentParse, Doctor, InstallAnswer, WithAgent};
+use crate::agent::{AgentInstall, AgentList, AgentParse, Doctor, InstallAnswer};
 use crate::command::Command;
 
 /// Name a schema.
@@ -146,21 +144,21 @@ fn schema_id(name: &str, part: Part) -> String {
 
 fn input_schema(command: Command) -> Schema {
     match command {
-        Command::Start => with_field::<request::Start, AgentStart>(&["agent"]),
+        Command::Start => joined::start(),
         Command::Status => decoded::<request::Status>(),
         Command::List => decoded::<request::List>(),
         Command::Wait => decoded::<request::Wait>(),
         Command::Stop => decoded::<request::Stop>(),
         Command::Restart => decoded::<request::Restart>(),
-        Command::Send => with_field::<request::Send, SendPrompt>(&["prompt"]),
+        Command::Send => joined::send(),
         Command::Signal => decoded::<request::Signal>(),
         Command::Recover => decoded::<request::Recover>(),
         Command::Pause => decoded::<request::Pause>(),
         Command::Resume => decoded::<request::Resume>(),
         Command::Remove => decoded::<request::Remove>(),
         Command::Prune => decoded::<request::Prune>(),
-        Command::Logs => with_text_view(decoded::<request::Logs>()),
-        Command::AgentCommand => decoded::<CommandAsked>(),
+        Command::Logs => joined::logs(),
+        Command::AgentPreview => joined::agent_command(),
         Command::AgentParse => decoded::<AgentParse>(),
         Command::AgentInstall => decoded::<AgentInstall>(),
         Command::Events => decoded::<request::Events>(),
@@ -173,19 +171,19 @@ fn input_schema(command: Command) -> Schema {
 fn output_schema(command: Command) -> Schema {
     match command {
         Command::Start => encoded::<OneOrBatch<StartAnswer>>(),
-        Command::Status => encoded::<WithAgent<TaskAnswer>>(),
+        Command::Status => joined::status_answer(),
         Command::Signal => encoded::<TaskAnswer>(),
         Command::List => encoded::<ListAnswer>(),
-        Command::Wait => encoded::<WithAgent<WaitAnswer>>(),
+        Command::Wait => joined::wait_answer(),
         Command::Stop | Command::Pause | Command::Resume => encoded::<TaskReply>(),
         Command::Recover => encoded::<BatchAnswer<Recovered>>(),
         Command::Restart => encoded::<OneOrBatch<TaskAnswer>>(),
-        Command::Send => encoded::<Either<SendAnswer, WithAgent<TaskAnswer>>>(),
+        Command::Send => joined::send_answer(),
         Command::Remove => encoded::<RemoveReply>(),
         Command::Prune => encoded::<PruneAnswer>(),
-        Command::Logs => encoded::<Either<LogsReply, TextAnswer>>(),
+        Command::Logs => joined::logs_answer(),
         Command::AgentList => encoded::<AgentList>(),
-        Command::AgentCommand => encoded::<CommandAnswer>(),
+        Command::AgentPreview => encoded::<CommandAnswer>(),
         Command::AgentParse => encoded::<TranscriptFrame>(),
         Command::AgentInstall => encoded::<InstallAnswer>(),
         Command::Events => encoded::<EventsAnswer>(),
@@ -214,46 +212,6 @@ enum OneOrBatch<T> {
     One(T),
     /// For an array.
     Batch(BatchAnswer<T>),
-}
-
-/// Describes an answer whose form depends on what was asked.
-#[derive(JsonSchema, Serialize)]
-#[serde(untagged)]
-#[schemars(title = "answer", rename = "EitherAnswer")]
-#[allow(dead_code, reason = "a shape for the schema")]
-enum Either<A, B> {
-    One(A),
-    Other(B),
-}
-
-/// The schema of a payload that may hold fields of another one instead of some of its own.
-fn with_field<T: JsonSchema, Other: JsonSchema>(fields: &[&str]) -> Schema {
-    let mut schema = decoded::<T>();
-    let mut other = decoded::<Other>();
-    for name in ["properties", "$defs"] {
-        let Some(Value::Object(theirs)) = other.remove(name) else {
-            continue;
-        };
-        let ours = schema.ensure_object().entry(name);
-        let Value::Object(ours) = ours.or_insert_with(|| Map::new().into()) else {
-            continue;
-        };
-        let is_wanted = |key: &String| name != "properties" || fields.contains(&key.as_str());
-        ours.extend(theirs.into_iter().filter(|(key, _)| is_wanted(key)));
-    }
-    schema
-}
-
-/// The schema of `logs`, whose view may also be that of a conversation.
-fn with_text_view(mut schema: Schema) -> Schema {
-    let text = serde_json::json!({
-        "const": "text",
-        "description": "Of a coding agent: the conversation as a person would read it; only `id` and `lines` go with it."
-    });
-    if let Some(Value::Array(views)) = schema.pointer_mut("/$defs/View/oneOf") {
-        views.push(text);
-    }
-    schema
 }
 
 fn decoded<T: JsonSchema>() -> Schema {

@@ -55,6 +55,7 @@ enum ErrorType {
     TaskNotRunning,
     TaskWaitTimedOut,
     SpawnFailed,
+    ProviderNotInstalled,
     StoreError,
     Unsupported,
     InternalError,
@@ -97,6 +98,7 @@ enum Reason {
     NotReady,
     DependencyFailed,
     RecordCorrupt,
+    Completed,
 }
 
 #[derive(Debug, Deserialize)]
@@ -192,6 +194,8 @@ struct Task {
     after: Option<After>,
     watch: Vec<LogWatch>,
     supervised: bool,
+    /// Only of a coding agent.
+    agent: Option<Value>,
     /// Only where it was asked for, and then `null` or not.
     resources: Option<Resources>,
 }
@@ -502,7 +506,13 @@ enum Facts {
     #[serde(rename = "task.logs.completed")]
     LogsCompleted { task_id: String, shown_lines: u64 },
     #[serde(rename = "task.started")]
-    Started { pid: u32, run: u32 },
+    Started {
+        pid: u32,
+        run: u32,
+        work: Option<u64>,
+    },
+    #[serde(rename = "task.work_dropped")]
+    WorkDropped { count: u64 },
     #[serde(rename = "task.stop_requested")]
     StopRequested {
         signal: String,
@@ -536,7 +546,10 @@ enum Facts {
     },
     #[serde(rename = "task.exited")]
     Exited {
-        exit_code: u8,
+        #[serde(deserialize_with = "nullable")]
+        exit_code: Option<u8>,
+        signal: Option<String>,
+        reason: Option<Reason>,
         #[serde(deserialize_with = "nullable")]
         duration_ms: Option<u64>,
     },
@@ -560,6 +573,23 @@ struct Diagnosis {
     status: String,
     home: String,
     checks: Vec<Check>,
+    agents: Vec<ProviderFacts>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProviderFacts {
+    provider: String,
+    installed: bool,
+    #[serde(deserialize_with = "nullable")]
+    path: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    version: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    login: Option<Value>,
+    #[serde(deserialize_with = "nullable")]
+    hint: Option<String>,
+    supports: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -862,6 +892,9 @@ fn answers_of_the_doctor() {
     let cli = Cli::new();
     let diagnosis: Diagnosis = answer(&cli, "doctor", json!({}), &[]);
     assert_eq!(diagnosis.status, "ok");
+    assert_eq!(diagnosis.agents.len(), 7);
+    let mock = &diagnosis.agents[6];
+    assert!(mock.provider == "mock" && mock.installed, "{mock:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the program tells about itself, held against what it does.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -13,6 +14,12 @@ const TASK_VERBS: [&str; 15] = [
     "start", "status", "list", "wait", "stop", "restart", "send", "signal", "pause", "resume",
     "recover", "remove", "prune", "logs", "events",
 ];
+const AGENT_COMMANDS: [&str; 4] = [
+    "agent list",
+    "agent command",
+    "agent parse",
+    "agent install",
+];
 const DISCOVERY: [&str; 7] = [
     "doctor",
     "capabilities",
@@ -22,6 +29,11 @@ const DISCOVERY: [&str; 7] = [
     "examples show",
     "skill",
 ];
+
+fn every_command() -> impl Iterator<Item = &'static str> {
+    let commands = TASK_VERBS.into_iter().chain(AGENT_COMMANDS);
+    commands.chain(DISCOVERY)
+}
 
 fn texts(array: &Value) -> Vec<String> {
     array
@@ -55,8 +67,7 @@ fn capabilities_name_every_command() {
     );
     assert_eq!(told["output_modes"], json!(["auto", "inline", "artifact"]));
     assert_eq!(sorted(texts(&told["discovery"])), sorted(DISCOVERY));
-    let every = TASK_VERBS.into_iter().chain(DISCOVERY);
-    assert_eq!(sorted(names(&told["commands"])), sorted(every));
+    assert_eq!(sorted(names(&told["commands"])), sorted(every_command()));
     assert_eq!(told["version"], env!("CARGO_PKG_VERSION"));
     assert!(!cli.home().exists());
 }
@@ -83,6 +94,7 @@ fn capabilities_name_statuses_errors_and_frames_of_the_contract() {
         "TaskNotRunning",
         "TaskWaitTimedOut",
         "SpawnFailed",
+        "ProviderNotInstalled",
         "StoreError",
         "Unsupported",
         "InternalError",
@@ -101,9 +113,19 @@ fn capabilities_name_statuses_errors_and_frames_of_the_contract() {
         "task.failed",
         "task.restarting",
         "task.stop_requested",
+        "task.work_dropped",
+        "agent.session",
+        "agent.text",
+        "agent.thinking",
+        "agent.tool_start",
+        "agent.tool_delta",
+        "agent.tool_end",
+        "agent.end",
+        "agent.crashed",
     ] {
         assert!(frames.contains(known), "{known}");
     }
+    assert_eq!(texts(&told["reasons"]["exited"]), ["completed"]);
     for known in ["stop_requested", "signalled"] {
         assert!(
             texts(&told["reasons"]["killed"]).contains(&known.to_owned()),
@@ -253,10 +275,12 @@ fn capabilities_name_what_flags_are_and_how_commands_answer() {
     );
     for command in told["commands"].as_array().unwrap() {
         let streams = texts(&command["flags"]).contains(&"--stream".to_owned());
-        assert_eq!(
-            texts(&command["output"]).contains(&"ndjson".to_owned()),
-            streams
-        );
+        let expected = match (streams, command["name"] == "agent parse") {
+            (_, true) => json!(["ndjson"]),
+            (true, _) => json!(["document", "ndjson"]),
+            (false, _) => json!(["document"]),
+        };
+        assert_eq!(command["output"], expected, "{command}");
     }
     let health = ["none", "starting", "healthy", "unhealthy"];
     assert_eq!(told["health"], json!(health));
@@ -396,6 +420,42 @@ fn the_schema_of_a_payload_names_the_fields_that_are_taken() {
     }
 }
 
+#[test]
+fn a_misspelt_field_about_an_agent_is_told_with_the_right_one() {
+    let cli = Cli::new();
+    let agent = json!({ "provider": "mock", "prompt": "p" });
+    for (command, payload, field, nearest) in [
+        ("start", json!({ "agnet": agent }), "agnet", "agent"),
+        (
+            "start",
+            json!({ "agent": { "provider": "mock", "promt": "p" } }),
+            "agent.promt",
+            "prompt",
+        ),
+        (
+            "send",
+            json!({ "id": "a", "promt": "p" }),
+            "promt",
+            "prompt",
+        ),
+        (
+            "agent command",
+            json!({ "agent": agent, "workdr": "/" }),
+            "workdr",
+            "workdir",
+        ),
+    ] {
+        let error = cli.run(command).payload(payload).err("CommandInputError");
+        assert_eq!(error["details"]["field"], field, "{error}");
+        assert_eq!(error["details"]["nearest"], nearest, "{error}");
+    }
+    let nothing = json!({ "agent": null });
+    let error = cli.run("start").payload(nothing).err("CommandInputError");
+    assert_eq!(error["details"]["field"], "agent", "{error}");
+    assert!(text(&error["message"]).contains("it must be an object"));
+    assert!(!cli.home().exists());
+}
+
 /// The data of an answer, held against the schema of the command's answers.
 fn check_answer(cli: &Cli, verb: &str, data: &Value) {
     let found = faults(data, &schema(cli, verb, "output"));
@@ -492,7 +552,11 @@ fn examples() -> Vec<(String, Value)> {
         "start", "send", "status", "list", "logs", "events", "wait", "pause", "resume", "recover",
         "signal", "restart", "stop", "remove", "prune",
     ];
-    let order: Vec<&str> = order.into_iter().chain(DISCOVERY).collect();
+    let order: Vec<&str> = order
+        .into_iter()
+        .chain(AGENT_COMMANDS)
+        .chain(DISCOVERY)
+        .collect();
     all.sort_by_key(|(name, example)| {
         let command = text(&example["command"]);
         (
@@ -506,17 +570,35 @@ fn examples() -> Vec<(String, Value)> {
     all
 }
 
+/// A folder with a stand-in for the CLI that the examples start, before everything else on the PATH.
+fn with_a_claude(cli: &Cli) -> OsString {
+    let folder = cli.folder().join("bin");
+    fs::create_dir(&folder).unwrap();
+    let result = r#"{"type":"result","subtype":"success","is_error":false,"session_id":"s"}"#;
+    let script = format!("#!/bin/sh\ncat >/dev/null\necho '{result}'\n");
+    cli.make_file("bin/claude", "755", &script);
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(folder).chain(std::env::split_paths(&others));
+    std::env::join_paths(all).unwrap()
+}
+
 #[test]
 fn every_example_works_in_a_fresh_home() {
     let cli = Cli::new();
+    let path = with_a_claude(&cli);
     for (name, example) in examples() {
         let flags = texts(&example["flags"]);
         let call = cli
             .run(&text(&example["command"]))
             .payload(example["payload"].clone());
+        let call = call.env("PATH", &path);
         let outcome = call.flags(flags.iter().map(String::as_str)).output();
         assert!(outcome.status.success(), "{name}: {outcome:?}");
-        outcome.ok();
+        match example["command"] == "agent parse" {
+            // Nothing is on its standard input.
+            true => assert!(outcome.stdout.is_empty(), "{outcome:?}"),
+            false => drop(outcome.ok()),
+        }
     }
 }
 
@@ -544,7 +626,7 @@ fn examples_are_served_as_they_are() {
         sorted(names(&listed["examples"])),
         sorted(all.iter().map(|(name, _)| name.clone()))
     );
-    for verb in TASK_VERBS.into_iter().chain(DISCOVERY) {
+    for verb in every_command() {
         let mut shown = cli.run("examples show").text(verb).ok();
         assert_eq!(shown["command"], verb);
         let shown = shown["examples"].as_array_mut().unwrap();
@@ -563,10 +645,7 @@ fn help_and_version_are_documents_for_programs() {
     for words in [&["help"][..], &["--help"], &["-h"], &[]] {
         let help = cli.arguments(words.iter().copied()).ok();
         let commands = names(&help["commands"]);
-        assert_eq!(
-            sorted(commands),
-            sorted(TASK_VERBS.into_iter().chain(DISCOVERY))
-        );
+        assert_eq!(sorted(commands), sorted(every_command()));
     }
     for words in [&["version"][..], &["--version"], &["-V"]] {
         let version = cli.arguments(words.iter().copied()).ok();

@@ -32,6 +32,7 @@ impl Judge<'_> {
                 "type" => has_type(value, expected),
                 "const" => value == expected,
                 "enum" => expected.as_array().is_some_and(|all| all.contains(value)),
+                "exclusiveMinimum" => value.as_f64() > expected.as_f64() || !value.is_number(),
                 "minimum" => value.as_f64() >= expected.as_f64() || !value.is_number(),
                 "maximum" => value.as_f64() <= expected.as_f64() || !value.is_number(),
                 "anyOf" | "oneOf" => self.fits_one_of(value, expected),

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use background_tasks_agents::{AgentStart, Prompt, Provider, SendPrompt, check_prompt};
 use background_tasks_core::request::{self, Request};
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
@@ -187,6 +188,15 @@ fn bases(command: &str) -> Vec<Value> {
             ];
             all.extend(
                 [
+                    json!({ "prompt": "p", "resume": "a" }),
+                    json!({ "prompt": { "file": "a" }, "history": [{ "role": "user", "content": "c" }] }),
+                ]
+                .map(|agent| json!({ "agent": with(json!({ "provider": "claude" }), agent) })),
+            );
+            // Whose efforts are not known.
+            all.push(json!({ "agent": { "provider": "opencode", "prompt": "p" } }));
+            all.extend(
+                [
                     json!({ "type": "http", "url": "http://a" }),
                     json!({ "type": "tcp", "host": "a", "port": 1 }),
                     json!({ "type": "command", "command": "true" }),
@@ -201,6 +211,8 @@ fn bases(command: &str) -> Vec<Value> {
         "send" => vec![
             json!({ "id": "a", "eof": true }),
             json!({ "id": "a", "text": "b" }),
+            json!({ "id": "a", "prompt": "p" }),
+            json!({ "id": "a", "prompt": { "file": "a" } }),
         ],
         "signal" => vec![json!({ "id": "a", "signal": "TERM" })],
         "wait" => vec![
@@ -226,12 +238,16 @@ fn is_decoded(command: &str, payload: &Value) -> bool {
     }
     let text = payload.to_string();
     match command {
+        "start" if !payload["agent"].is_null() => is_agent_start(payload),
         "start" => ok::<request::Start>(&text),
         "status" => ok::<request::Status>(&text),
         "list" => ok::<request::List>(&text),
         "wait" => ok::<request::Wait>(&text),
         "stop" => ok::<request::Stop>(&text),
         "restart" => ok::<request::Restart>(&text),
+        "send" if payload.get("prompt").is_some() => {
+            request::decode::<SendPrompt>(text.as_bytes()).is_ok_and(|send| is_said(&send.prompt))
+        }
         "send" => ok::<request::Send>(&text),
         "signal" => ok::<request::Signal>(&text),
         "pause" => ok::<request::Pause>(&text),
@@ -242,6 +258,34 @@ fn is_decoded(command: &str, payload: &Value) -> bool {
         "logs" => ok::<request::Logs>(&text),
         "events" => ok::<request::Events>(&text),
         other => panic!("{other} is no command about tasks"),
+    }
+}
+
+/// As far as it does not depend on what is installed.
+fn is_agent_start(payload: &Value) -> bool {
+    let mut rest = payload.as_object().cloned().unwrap_or_default();
+    let agent = json!({ "agent": rest.remove("agent") }).to_string();
+    let others = ["command", "args", "shell", "stdin", "pty"];
+    if others
+        .iter()
+        .any(|name| rest.get(*name).is_some_and(|it| !it.is_null()))
+    {
+        return false;
+    }
+    rest.insert("command".to_owned(), "true".into());
+    let is_ordinary = is_decoded("start", &Value::Object(rest));
+    is_ordinary
+        && request::decode::<AgentStart>(agent.as_bytes())
+            .is_ok_and(|start| start.agent.check().is_ok() && is_said(&start.agent.prompt))
+}
+
+fn is_said(prompt: &Prompt) -> bool {
+    match prompt {
+        Prompt::Text(text) => check_prompt(Provider::Claude, "prompt", text).is_ok(),
+        Prompt::File(file) => {
+            let path = file.file.as_os_str().as_encoded_bytes();
+            !path.is_empty() && !path.contains(&0)
+        }
     }
 }
 

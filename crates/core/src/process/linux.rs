@@ -27,7 +27,10 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Names this boot; pids and start times mean nothing in another.
 pub(crate) fn boot_id() -> io::Result<String> {
-    let text = fs::read_to_string(BOOT_ID)?;
+    // It is given whole in one read.
+    let mut text = [0; 64];
+    let length = open(BOOT_ID)?.read(&mut text)?;
+    let text = std::str::from_utf8(&text[..length]).map_err(io::Error::other)?;
     Ok(text.trim_end().to_owned())
 }
 

@@ -11,6 +11,7 @@ mod arena;
 ))]
 mod copy;
 mod entry;
+mod exchange;
 mod limit;
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
@@ -31,6 +32,7 @@ mod usage;
 
 pub use arena::Arena;
 pub use entry::{Arguments, prepare_process};
+pub(crate) use exchange::{begin_write_out, exchange};
 pub(crate) use limit::require_descriptors;
 pub use limit::{allow_many_descriptors, enlarge_pipe};
 

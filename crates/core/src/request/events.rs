@@ -56,6 +56,7 @@ pub struct Events {
     pub max_line_bytes: Option<usize>,
     /// What else is told of a task whose lines are told as other events: of a coding agent.
     #[serde(default)]
+    #[schemars(extend("examples" = [[Include::Thinking]]))]
     pub include: Vec<Include>,
 }
 
@@ -69,6 +70,11 @@ pub enum Include {
     Raw,
     /// Lines of which nothing is told, standard error among them, as `task.log.line`.
     Lines,
+}
+
+impl Include {
+    /// Each of them.
+    pub const ALL: [Include; 3] = [Self::Thinking, Self::Raw, Self::Lines];
 }
 
 impl Events {

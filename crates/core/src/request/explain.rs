@@ -34,7 +34,12 @@ pub(super) fn explain<R: Request>(
     );
     let schema = schema_of::<R>();
     let value = serde_json::from_slice(text).unwrap_or(Value::Null);
-    if let Some(unknown) = find_unknown(&value, &schema, "") {
+    if let Some(mut unknown) = find_unknown(&value, &schema, "") {
+        if unknown.path == unknown.name {
+            let elsewhere = R::ELSEWHERE.iter().map(|&name| name.to_owned());
+            unknown.allowed.extend(elsewhere);
+            unknown.allowed.sort();
+        }
         return unknown.into_error(hint);
     }
     // serde_json appends the place in the text, which says less than the field does.

@@ -65,6 +65,9 @@ pub trait Request: DeserializeOwned + JsonSchema {
         None
     }
 
+    /// Fields that the same command takes in requests of other kinds: of what embeds this crate.
+    const ELSEWHERE: &'static [&'static str] = &[];
+
     /// Whether an item of an array must name its task.
     const ITEMS_NAME_A_TASK: bool = false;
 

@@ -55,6 +55,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 impl Request for Send {
     const COMMAND: &'static str = "send";
+    const ELSEWHERE: &'static [&'static str] = &["prompt"];
 
     fn task_id(&self) -> Option<&TaskId> {
         Some(&self.id)

@@ -2,7 +2,7 @@
 //! full disk nothing can be created or renamed, but what is allocated can still be filled.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
 use serde::{Deserialize, Serialize};
@@ -57,16 +57,20 @@ impl EndRecord {
 
     /// Writes this end over whatever the file holds.
     pub(crate) fn write(&self, file: &File) -> io::Result<()> {
-        let mut block = self.encode()?;
-        block.resize(SIZE, 0);
+        let mut block = [0; SIZE];
+        let encoded = self.encode()?;
+        block[..encoded.len()].copy_from_slice(&encoded);
         file.write_all_at(&block, 0)
     }
 
     /// `<crc32 in hex> <json>\n`: a torn write does not fit its checksum.
     fn encode(&self) -> io::Result<Vec<u8>> {
-        let json = serde_json::to_vec(self)?;
-        let mut block = format!("{:08x} ", crc32fast::hash(&json)).into_bytes();
-        block.extend(json);
+        const CHECKSUM: usize = 9;
+        let mut block = Vec::with_capacity(1024);
+        block.resize(CHECKSUM, b' ');
+        serde_json::to_writer(&mut block, self)?;
+        let checksum = crc32fast::hash(&block[CHECKSUM..]);
+        write!(&mut block[..CHECKSUM], "{checksum:08x}")?;
         block.push(b'\n');
         if block.len() > SIZE {
             return Err(io::Error::other("the end of a run does not fit its file"));

@@ -10,6 +10,8 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::process;
+
 /// The on-disk format that this build writes. It reads this and older ones; a newer one is
 /// refused by name and never overwritten.
 pub const FORMAT_VERSION: u32 = 1;
@@ -80,19 +82,49 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadFailure
 /// Replaces a file so that a reader sees the old content or the new, never a mixture: written
 /// aside under a fixed name (one writer at a time, so no leftovers pile up), then renamed.
 pub(crate) fn write_aside(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let (aside, _) = create_aside(dir, name, bytes)?;
+    Ok(renameat(dir, aside.as_str(), dir, name)?)
+}
+
+/// The same, but what is written need not be on its way to the disk yet: ext4 sends it there when a
+/// file is renamed over another, which takes longer than everything else together. Whoever calls this
+/// sees to that with the file that is returned, when nobody waits any more.
+pub(crate) fn write_aside_at_leisure(
+    dir: BorrowedFd<'_>,
+    name: &str,
+    bytes: &[u8],
+) -> io::Result<Option<File>> {
+    let (aside, file) = create_aside(dir, name, bytes)?;
+    if process::exchange(dir, &aside, name).is_err() {
+        // There is none, or the filesystem cannot do it.
+        renameat(dir, aside.as_str(), dir, name)?;
+        return Ok(None);
+    }
+    // The old one has the name now.
+    let _ = unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir);
+    Ok(Some(file))
+}
+
+/// Writes a file aside; returns its name there.
+fn create_aside(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<(String, File)> {
     let aside = format!("{name}.new");
     // A leftover of a writer that was killed may be there, or something that was planted.
     match unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(nix::errno::Errno::ENOENT) => {}
         Err(errno) => return Err(errno.into()),
     }
-    let written = create_new(dir, &aside).and_then(|mut file| file.write_all(bytes));
-    if let Err(error) = written {
-        // A full disk: what could be written of it is of no use to anyone.
-        let _ = unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir);
-        return Err(error);
+    let written = create_new(dir, &aside).and_then(|mut file| {
+        file.write_all(bytes)?;
+        Ok(file)
+    });
+    match written {
+        Ok(file) => Ok((aside, file)),
+        Err(error) => {
+            // A full disk: what could be written of it is of no use to anyone.
+            let _ = unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir);
+            Err(error)
+        }
     }
-    Ok(renameat(dir, aside.as_str(), dir, name)?)
 }
 
 /// Creates a file that must not exist, 0600.

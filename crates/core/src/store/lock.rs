@@ -12,7 +12,6 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::mpsc;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
@@ -24,6 +23,7 @@ use super::{Home, TaskDir, file};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::task::TaskId;
+use crate::wait::wait_in_thread;
 
 /// The task's short lock, held for as long as this value (or a copy that a supervisor has
 /// inherited) is open.
@@ -127,23 +127,6 @@ pub(super) fn open_lock(home: &Home, name: &str) -> Result<File> {
 
 pub(super) fn wait_for_lock(file: File, deadline: Deadline) -> io::Result<Option<File>> {
     wait_in_thread(deadline, move || file.lock().map(|()| file))
-}
-
-/// Waiting for a lock knows no time limit, so a thread does it. When the time is over the thread
-/// is left behind: it ends with the process, or lets go at once when it gets the lock after all.
-fn wait_in_thread<T: Send + 'static>(
-    deadline: Deadline,
-    wait: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<Option<T>> {
-    let (answer, taken) = mpsc::channel();
-    std::thread::Builder::new().spawn(move || {
-        let _ = answer.send(wait());
-    })?;
-    let received = match deadline.remaining() {
-        Some(left) => taken.recv_timeout(left).ok(),
-        None => taken.recv().ok(),
-    };
-    received.transpose()
 }
 
 /// The supervisor lock, held by this process until it ends.

@@ -1,5 +1,6 @@
 //! One task's folder, held by descriptor.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -7,7 +8,9 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstat};
 
-use super::format::{self, FORMAT_VERSION, ReadFailure, decode, read_all, write_aside};
+use super::format::{
+    self, FORMAT_VERSION, ReadFailure, decode, read_all, write_aside, write_aside_at_leisure,
+};
 use super::list_cache::announce;
 use super::{EndRecord, Want};
 use crate::task::TaskRecord;
@@ -112,12 +115,31 @@ impl TaskDir {
     /// Replaces the record. Whoever calls this holds the task's short lock while no supervisor
     /// has taken over, or its supervisor lock.
     pub(crate) fn write_record(&self, record: &TaskRecord, replaces: Replaces) -> io::Result<()> {
+        self.replace_record(record, replaces, write_aside)
+    }
+
+    /// The same, but the record goes to the disk only when somebody asks for it, with the file that is
+    /// returned.
+    pub(crate) fn write_record_at_leisure(
+        &self,
+        record: &TaskRecord,
+        replaces: Replaces,
+    ) -> io::Result<Option<File>> {
+        self.replace_record(record, replaces, write_aside_at_leisure)
+    }
+
+    fn replace_record<T>(
+        &self,
+        record: &TaskRecord,
+        replaces: Replaces,
+        write: impl FnOnce(BorrowedFd<'_>, &str, &[u8]) -> io::Result<T>,
+    ) -> io::Result<T> {
         let bytes = encode_record(record)?;
         let _announced = match replaces {
             Replaces::AnEnd => Some(announce(self.fd.as_fd(), HOME, &record.id)),
             Replaces::NoEnd => None,
         };
-        write_aside(self.fd.as_fd(), file::RECORD, &bytes)
+        write(self.fd.as_fd(), file::RECORD, &bytes)
     }
 
     /// Brings back a record that [`TaskDir::keep_previous`] has kept: a rename needs no space. What
@@ -177,7 +199,9 @@ impl TaskDir {
 
 /// A record as it is stored.
 pub(crate) fn encode_record(record: &TaskRecord) -> io::Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec(record)?;
+    // Enough for most, so that it need not grow.
+    let mut bytes = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut bytes, record)?;
     bytes.push(b'\n');
     Ok(bytes)
 }

@@ -5,6 +5,7 @@ mod heard;
 mod hooking;
 mod probing;
 mod searching;
+mod sweep;
 mod turn;
 mod wishes;
 mod work;
@@ -12,7 +13,6 @@ mod work;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use super::cgroup::Leaf;
 use super::detach::release_unused_memory;
 use super::execute::{Execution, Undo};
 use super::growth::Growth;
@@ -33,12 +33,6 @@ use crate::clock::Deadline;
 use crate::store::Home;
 use crate::task::{ProcessIdentity, SignalNumber, TaskState};
 
-/// Between two sweeps of SIGKILL: SIGCHLD ends it earlier.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-/// What needs more sweeps than lead to this pause may fork as fast as it is killed.
-const PATIENT_PAUSE: Duration = Duration::from_millis(4);
-/// The pause doubles up to this: what survives SIGKILL for long sleeps in the kernel.
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How often a tree is looked at whose end the kernel does not tell us. Only while it is ending.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The same while it goes on by itself.
@@ -153,7 +147,7 @@ impl Chores<'_> {
             }
             Action::KillTree => {
                 self.grace = Deadline::NEVER;
-                self.sweep = Some((Deadline::after(Duration::ZERO), FIRST_PAUSE));
+                self.sweep = Some((Deadline::after(Duration::ZERO), sweep::FIRST_PAUSE));
             }
             Action::PauseTree => self.pause(),
             Action::ResumeTree => self.resume(),
@@ -200,7 +194,7 @@ impl Chores<'_> {
                 self.ledger.with_growth(Growth::begin);
                 self.begin_searching();
                 self.begin_probing();
-                release_unused_memory();
+                self.signals.stir();
             }
             Err(_) => self.happen(Event::NotExecuted),
         }
@@ -219,19 +213,20 @@ impl Chores<'_> {
             self.ledger.with_growth(Growth::begin);
             self.begin_probing();
         }
-        release_unused_memory();
         while self.state != State::Ended {
             let deadline = self.next_deadline();
-            let heard = self.signals.wait(
-                deadline,
-                &listen_to(
-                    self.ledger,
-                    self.owner.as_ref(),
-                    self.main_watch.as_ref(),
-                    self.turn.as_ref(),
-                    self.hook.as_ref(),
-                ),
-            )?;
+            let listen = listen_to(
+                self.ledger,
+                self.owner.as_ref(),
+                self.main_watch.as_ref(),
+                self.turn.as_ref(),
+                self.hook.as_ref(),
+            );
+            let ledger = &*self.ledger;
+            let heard = self.signals.rest(deadline, &listen, || {
+                ledger.settle_record();
+                release_unused_memory();
+            })?;
             let written = heard.written;
             self.ledger.attend_input(&heard.ready);
             self.attend_to(&heard);
@@ -275,26 +270,5 @@ impl Chores<'_> {
             .sooner(grows)
             .sooner(owner)
             .sooner(turn)
-    }
-
-    fn is_waiting_for_tree(&self) -> bool {
-        matches!(self.state, State::Lingering { .. } | State::Clearing { .. })
-    }
-
-    fn sweep_if_due(&mut self) {
-        if let Some((at, pause)) = self.sweep
-            && at.has_passed()
-        {
-            // What is in its group ends at once, however fast it forks. The sweeps that follow end
-            // what somebody has moved elsewhere.
-            let killed = self.ledger.leaf.as_ref().is_some_and(Leaf::kill);
-            if !killed || pause > FIRST_PAUSE {
-                if pause > PATIENT_PAUSE {
-                    self.tree.freeze();
-                }
-                self.tree.kill();
-            }
-            self.sweep = Some((Deadline::after(pause), (pause * 2).min(LONGEST_PAUSE)));
-        }
     }
 }

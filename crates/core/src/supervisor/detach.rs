@@ -72,34 +72,58 @@ pub(crate) fn leave_note(problem: &str) {
 #[cfg(target_os = "linux")]
 pub(crate) fn release_unused_memory() {
     const DEEPEST: usize = 256 << 10;
-    const PAGE: usize = 4096;
-    // SAFETY: the linker defines both, as the ends of what is executable; only their places are used.
-    unsafe extern "C" {
-        static __executable_start: u8;
-        static etext: u8;
-    }
-    let (begin, end) = (
-        (&raw const __executable_start).addr(),
-        (&raw const etext).addr() & !(PAGE - 1),
-    );
+    /// What this function and those that it calls use of the stack, by far.
+    const OWN_FRAME: usize = 1024;
     let marker = 0_u8;
-    let top = (std::ptr::from_ref(&marker).addr() & !(PAGE - 1)) - PAGE;
-    let release = |from: usize, length: usize| {
-        // SAFETY: what is said for each of the two calls below.
-        unsafe {
-            libc::madvise(
-                std::ptr::without_provenance_mut(from),
-                length,
-                libc::MADV_DONTNEED,
-            );
-        }
-    };
-    // Below this frame (with a page to spare for the red zone and for the call itself) nothing on
-    // the stack is in use; the range ends where the stack has not grown to, which the call reports
+    let top = (std::ptr::from_ref(&marker).addr() - OWN_FRAME) & !(PAGE - 1);
+    // SAFETY: below this frame (with room for the red zone and for the calls themselves) nothing on
+    // the stack is in use. The range ends where the stack has not grown to, which the call reports
     // and we ignore. No signal handler runs: all signals are blocked.
-    release(top - DEEPEST, DEEPEST);
-    // Nobody writes to code: the same bytes are read from the file again.
-    release(begin, end.saturating_sub(begin));
+    unsafe { release(top - DEEPEST, DEEPEST) };
+    process::Arena::give_back();
+    // SAFETY: it is called with what is loaded, the program itself first, and keeps nothing.
+    unsafe { libc::dl_iterate_phdr(Some(release_program), std::ptr::null_mut()) };
+}
+
+#[cfg(target_os = "linux")]
+const PAGE: usize = 4096;
+
+/// # Safety
+/// The content of these pages does not matter any more, or is read from a file again.
+#[cfg(target_os = "linux")]
+unsafe fn release(from: usize, length: usize) {
+    let from = std::ptr::without_provenance_mut(from);
+    // SAFETY: the caller's promise.
+    unsafe { libc::madvise(from, length, libc::MADV_DONTNEED) };
+}
+
+/// Releases what nobody writes to: code and constants.
+#[cfg(target_os = "linux")]
+unsafe extern "C" fn release_program(
+    program: *mut libc::dl_phdr_info,
+    _: libc::size_t,
+    _: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: the loader's own description, which is there as long as the program is.
+    let (base, segments) = unsafe {
+        let program = &*program;
+        let count = usize::from(program.dlpi_phnum);
+        (
+            program.dlpi_addr as usize,
+            std::slice::from_raw_parts(program.dlpi_phdr, count),
+        )
+    };
+    for segment in segments {
+        if segment.p_type == libc::PT_LOAD && segment.p_flags & libc::PF_W == 0 {
+            let begin = base + segment.p_vaddr as usize;
+            let end = (begin + segment.p_memsz as usize) & !(PAGE - 1);
+            let begin = begin.next_multiple_of(PAGE);
+            // SAFETY: the same bytes are read from the file again.
+            unsafe { release(begin, end.saturating_sub(begin)) };
+        }
+    }
+    // What else is loaded, in a program that is not static, is not ours.
+    1
 }
 
 /// Not worth it where the system compresses memory.

@@ -40,7 +40,7 @@ pub fn take_over_with(arguments: Arguments<'_>) {
 }
 
 fn become_supervisor(folder: Option<&OsStr>, errand: Option<&OsStr>) -> ! {
-    Arena::close();
+    Arena::reuse();
     let errand = errand.and_then(OsStr::to_str).and_then(Errand::parse);
     let code = match (folder, errand) {
         (Some(folder), Some(errand)) => {

@@ -5,9 +5,11 @@ mod inputs;
 mod pauses;
 mod runs;
 mod work;
+mod writes;
 
 pub(crate) use runs::About;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -44,6 +46,8 @@ pub(crate) struct Ledger {
     pub last_problem: Option<String>,
     /// The group of the present run; only a task with limits has one.
     pub leaf: Option<Leaf>,
+    /// The record as it was written last, if it is not on its way to the disk yet.
+    unsettled: Cell<Option<File>>,
     /// What the next writing of the record replaces.
     replaces: Replaces,
     journal: Journal,
@@ -63,6 +67,7 @@ impl Ledger {
             input: None,
             last_problem: None,
             leaf: None,
+            unsettled: Cell::new(None),
             journal,
             end: None,
             executed: None,
@@ -117,7 +122,9 @@ impl Ledger {
             Some(_) => Health::Starting,
             None => Health::None,
         };
-        self.write(TaskState::running(main, started_at, health))
+        self.prepare(TaskState::running(main, started_at, health));
+        // Its caller waits for the answer, and many a run is over before this would be on the disk.
+        self.put()
     }
 
     /// The run is on record and its log in place: what was before it is not needed any more.
@@ -251,31 +258,7 @@ impl Ledger {
             self.note(event);
         }
         self.live = None;
-    }
-
-    fn write(&mut self, state: TaskState) -> io::Result<()> {
-        self.prepare(state);
-        self.put()
-    }
-
-    /// Writes the record.
-    fn put(&mut self) -> io::Result<()> {
-        self.dir.write_record(&self.record, self.replaces)?;
-        self.replaces = Replaces::of(&self.record);
-        Ok(())
-    }
-
-    /// The state with what has been changed in it.
-    fn rewrite(&mut self) -> io::Result<()> {
-        self.write(self.record.facts.state.clone())
-    }
-
-    fn prepare(&mut self, state: TaskState) {
-        let facts = &mut self.record.facts;
-        facts.state = state;
-        // Damage may have made it the largest that there is.
-        facts.revision = facts.revision.saturating_add(1);
-        facts.updated_at = Timestamp::now();
+        self.settle_record();
     }
 
     fn span(&self) -> Option<RunSpan> {

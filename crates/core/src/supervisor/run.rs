@@ -1,5 +1,6 @@
 //! A supervisor's life, once it has let go of its caller.
 
+mod adopted;
 mod execution;
 mod found;
 
@@ -23,10 +24,8 @@ use super::turn::Turn;
 use crate::clock::Deadline;
 use crate::event::Journal;
 use crate::process;
-use crate::store::{
-    Candidacy, Home, SupervisorLock, TaskDir, Verb, file, first_marked, first_of_run,
-};
-use crate::task::{FailReason, Health, ProcessIdentity, Reason, TaskRecord, TaskState};
+use crate::store::{Candidacy, Home, SupervisorLock, TaskDir, Verb, file};
+use crate::task::{FailReason, ProcessIdentity, Reason, TaskRecord, TaskState};
 
 /// How many descriptors a supervisor must be allowed: it keeps up to some thirty (logs, locks, what
 /// it watches, a probe, a terminal), and walking the tree of its processes takes a few more.
@@ -205,57 +204,6 @@ impl Supervisor {
             self.ledger.end_found();
         }
         self.ready()
-    }
-
-    /// Brings the record of a lost run to what can be known of it.
-    fn adopt_run(&mut self) {
-        let facts = &mut self.ledger.record.facts;
-        if facts.state == TaskState::Starting
-            && let Ok(Some(main)) = first_marked(&facts.run_token)
-        {
-            facts.state = TaskState::running(main, facts.updated_at, Health::None);
-        }
-        self.ledger.adopted();
-    }
-
-    /// Ends what a run has left that ended on record, but whose supervisor was killed before
-    /// nothing of it was left.
-    fn clear_strays(&mut self) -> io::Result<()> {
-        let facts = &self.ledger.record.facts;
-        if facts.cleared || first_of_run(&self.ledger.dir, &self.ledger.record)?.is_none() {
-            return Ok(());
-        }
-        let stop = self.ledger.record.spec.stop;
-        self.end_adopted(Event::Stop(stop))
-    }
-
-    /// Ends a run that another supervisor executed.
-    fn end_adopted(&mut self, event: Event) -> io::Result<()> {
-        let state = self.ledger.record.facts.state.clone();
-        let mut chores = Chores::adopted(&self.home, &mut self.ledger, &mut self.signals);
-        if self.errand != Errand::Adopt {
-            chores.expect_another_run();
-        }
-        let alone = chores.is_tree_gone();
-        if state.status().is_terminal() && alone {
-            // Only what follows the end is left to be done.
-        } else if state.main().is_some_and(process::may_be_alive) || state.status().is_terminal() {
-            chores.happen(event);
-        } else {
-            let exit = match state {
-                TaskState::Running { main_exit, .. } => main_exit,
-                _ => None,
-            };
-            let ended = Event::MainEnded { exit, alone };
-            // A restart has to be known before the end that it replaces is put on record; a stop
-            // came after it.
-            let order = match event {
-                Event::Restart(_) => [event, ended],
-                _ => [ended, event],
-            };
-            order.into_iter().for_each(|event| chores.happen(event));
-        }
-        chores.see_through()
     }
 
     /// The answer that the task is in our charge.

@@ -150,6 +150,11 @@ pub enum ExitReason {
     Completed,
 }
 
+impl ExitReason {
+    /// Each of them.
+    pub const ALL: [ExitReason; 1] = [Self::Completed];
+}
+
 /// Why a task ended as it did; `null` where the status says it all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]

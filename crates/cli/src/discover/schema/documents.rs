@@ -6,7 +6,7 @@ use background_tasks_core::task::{Task, TaskId, TaskStatus};
 use background_tasks_core::{ErrorKind, Timestamp};
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::encoded;
 
@@ -33,9 +33,34 @@ impl Document {
         match self {
             Self::Envelope => encoded::<Envelope>(),
             Self::Error => encoded::<Failure>(),
-            Self::Frame => encoded::<Frame>(),
+            Self::Frame => frame(),
         }
     }
+}
+
+/// What an agent's frames hold beside what its provider told is added by whoever makes them.
+fn frame() -> Schema {
+    let mut schema = encoded::<Frame>();
+    let events = schema.pointer_mut("/$defs/AgentEvent/oneOf");
+    for event in events.and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(Value::Object(fields)) = event.pointer_mut("/properties/data/properties") else {
+            continue;
+        };
+        let run = json!({
+            "description": "Which run of the conversation, from 1.",
+            "type": "integer",
+            "minimum": 1,
+        });
+        let raw = json!({
+            "description": "The line that it was told of, with `raw` in `include`.",
+            "type": "string",
+        });
+        fields.extend([("run".to_owned(), run), ("raw".to_owned(), raw)]);
+        if let Some(Value::Array(required)) = event.pointer_mut("/properties/data/required") {
+            required.push("run".into());
+        }
+    }
+    schema
 }
 
 /// What a command prints: one of these, on one line where it is piped.

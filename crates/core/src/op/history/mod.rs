@@ -9,25 +9,26 @@
 mod give;
 mod last_word;
 mod refresh;
+mod seek;
 mod telling;
 mod translation;
 mod wanted;
 
 pub(super) use give::Collected;
 use give::Nobody;
+use seek::seek_to_run;
 pub(super) use telling::{Telling, Until, run_end};
 pub(super) use translation::READING;
 use translation::Translation;
 pub(super) use wanted::{Begin, Wanted};
 
 use std::collections::VecDeque;
-use std::io;
 use std::time::Instant;
 
 use super::logs::generation_of;
 use crate::client::{find, not_found};
 use crate::error::Result;
-use crate::event::{EventData, Framer, JournalEntry, Outlet, read_journal};
+use crate::event::{Framer, JournalEntry, Outlet, read_journal};
 use crate::log::{Cursor, LogReader, LogStream, Renderer, View};
 use crate::request::Logs;
 use crate::store::{Home, Observed, TaskDir};
@@ -200,24 +201,4 @@ impl<'a> History<'a> {
     pub(super) fn rest(&mut self) {
         self.logs.rest();
     }
-}
-
-/// Goes to where the present run began to write; the number of its event.
-fn seek_to_run(logs: &mut LogReader, dir: &TaskDir, observed: &Observed) -> io::Result<u64> {
-    let Ok(record) = observed.record() else {
-        return Ok(0);
-    };
-    let entries = read_journal(dir);
-    let begun = entries.iter().rfind(|entry| {
-        let is_beginning =
-            matches!(entry.event, EventData::Started { run, .. } if run == record.facts.run);
-        is_beginning && entry.generation == record.facts.generation
-    });
-    logs.seek_to_lengths(dir, |stream, size| match (begun, stream) {
-        (Some(entry), LogStream::Main) => entry.log_offset,
-        (Some(entry), LogStream::Stderr) => entry.stderr_offset,
-        // It has not been executed yet.
-        (None, _) => size,
-    })?;
-    Ok(begun.map_or(0, |entry| entry.number))
 }

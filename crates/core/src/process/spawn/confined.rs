@@ -1,7 +1,7 @@
 //! Executing a program within limits, or in a terminal. posix_spawn(3) can neither place a process
 //! in a cgroup, nor set its resource limits, nor make a terminal the controlling one of its session,
 //! and all of that has to be done before the program runs; so here it is a fork, whose child does
-//! the same as posix_spawn and what is needed besides.
+//! the same as posix_spawn and what is needed besides. `vfork` uses the child's part as well.
 //!
 //! Between fork and exec only calls that are safe in a signal handler are made, and nothing is
 //! allocated: other threads of the caller may have held any lock.
@@ -19,6 +19,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open, openat};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::Mode;
 
+use super::super::entry::IGNORED;
 use super::{SignalMask, Spawn, pointers};
 
 /// The numbers of the child's own descriptors begin here: no target of a [`Spawn`] is as high.
@@ -53,7 +54,7 @@ impl Spawn<'_> {
     /// The errno of whatever failed, of the exec mostly.
     fn run_confined(&self, confinement: &Confinement<'_>) -> Result<i32, Errno> {
         #[cfg(target_os = "macos")]
-        let program = &super::os::program(self.program, self.workdir)?;
+        let program = &super::posix::program(self.program, self.workdir)?;
         #[cfg(target_os = "linux")]
         let program = self.program;
         let argv = pointers(self.argv);
@@ -92,13 +93,13 @@ impl Spawn<'_> {
     }
 
     /// The child's part before exec.
-    fn prepare(&self, confinement: &Confinement<'_>, placed: bool) -> Result<(), Errno> {
+    pub(super) fn prepare(&self, confinement: &Confinement<'_>, placed: bool) -> Result<(), Errno> {
         if let (Some(group), false) = (confinement.group, placed) {
             enter(group)?;
         }
         // SAFETY: no arguments; a child is no group leader, so it cannot fail.
         unsafe { libc::setsid() };
-        reset_dispositions();
+        reset_dispositions(self.mask);
         // First, because a later dup2 may take the number of the directory's descriptor.
         // SAFETY: a descriptor that is open.
         Errno::result(unsafe { libc::fchdir(self.workdir.as_raw_fd()) })?;
@@ -197,21 +198,28 @@ fn enter(group: BorrowedFd<'_>) -> Result<(), Errno> {
     nix::unistd::write(&processes, b"0").map(drop)
 }
 
-/// Back to the defaults: what is ignored would stay so over exec.
-fn reset_dispositions() {
+/// Back to the defaults: what is ignored would stay so over exec. That may be any of a caller (nohup
+/// ignores SIGHUP, others SIGCHLD); a supervisor has begun with defaults, and ignores what our own
+/// start-up does. Each costs a system call.
+fn reset_dispositions(mask: SignalMask) {
     #[cfg(target_os = "linux")]
     const LAST: libc::c_int = 64;
     #[cfg(target_os = "macos")]
     const LAST: libc::c_int = 31;
-    // SAFETY: all zeros is a valid action: the default, no flags, an empty mask.
-    let default: libc::sigaction = unsafe { std::mem::zeroed() };
-    for signal in 1..=LAST {
-        // SAFETY: an initialised action. Refused for those that nobody can change.
-        unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
+    match mask {
+        SignalMask::Empty => IGNORED.into_iter().for_each(reset),
+        SignalMask::Full => (1..=LAST).for_each(reset),
     }
 }
 
-fn block_signals() -> MaybeUninit<libc::sigset_t> {
+fn reset(signal: libc::c_int) {
+    // SAFETY: all zeros is a valid action: the default, no flags, an empty mask.
+    let default: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: an initialised action. Refused for those that nobody can change.
+    unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
+}
+
+pub(super) fn block_signals() -> MaybeUninit<libc::sigset_t> {
     let mut every = MaybeUninit::uninit();
     let mut before = MaybeUninit::uninit();
     // SAFETY: the first call initialises its set; the second fills the other one in.
@@ -222,7 +230,7 @@ fn block_signals() -> MaybeUninit<libc::sigset_t> {
     before
 }
 
-fn set_mask(mask: SignalMask) {
+pub(super) fn set_mask(mask: SignalMask) {
     let mut set = MaybeUninit::uninit();
     // SAFETY: the set is initialised before it is used.
     unsafe {

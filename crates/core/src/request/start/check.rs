@@ -9,6 +9,7 @@ use crate::task::TaskId;
 
 impl Request for Start {
     const COMMAND: &'static str = "start";
+    const ELSEWHERE: &'static [&'static str] = &["agent"];
 
     fn task_id(&self) -> Option<&TaskId> {
         self.id.as_ref()

@@ -11,6 +11,9 @@ use crate::task::{KillReason, Reason};
 impl Chores<'_> {
     /// What follows from an event. A task with more work does not end with a run, unless somebody
     /// wants that; one that ends takes no more.
+    ///
+    /// Not inlined, so that what it needs of the stack is not held for as long as the task lives.
+    #[inline(never)]
     pub(super) fn decide(&mut self, event: Event) -> (State, Vec<Action>) {
         let decision = step(self.settings, self.state, event);
         if !self.ledger.takes_work() || !decision.1.iter().any(is_end) {
