@@ -13,6 +13,7 @@ use crate::provider::Provider;
 use crate::request::AgentRequest;
 use crate::spec::McpSource;
 use crate::start::Asked;
+use crate::turn::mcp_name;
 
 /// The payload of a start that is about an agent, or what its `agent` holds.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -82,7 +83,7 @@ pub fn preview(client: &Client, asked: CommandAsked) -> Result<CommandAnswer> {
     let name = format!("bt-{id}");
     let mcp_file = match &spec.mcp {
         Some(McpSource::File(path)) => Some(path.clone()),
-        Some(McpSource::OfTask) => Some(client.home_path().join("tasks").join(id).join("mcp.json")),
+        Some(McpSource::OfTask) => Some(client.home_path().join("tasks").join(id).join(mcp_name())),
         None => None,
     };
     let turn = Turn {

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use background_tasks_core::op::Assignment;
+use background_tasks_core::op::{Assignment, EXTENSION_FILE};
 use background_tasks_core::{Client, Error, Result, op};
 
 use crate::conversation::{conversation_name, session_of};
@@ -98,7 +98,8 @@ fn input(folder: &Path, stdin: &Stdin) -> Result<Stdio> {
         Stdin::Null => return Ok(Stdio::null()),
         Stdin::Text(text) => text,
     };
-    let path = folder.join("prompt.new");
+    // Not `.new`: the supervisor may be clearing away what writers of an earlier task left aside.
+    let path = folder.join(format!("{EXTENSION_FILE}prompt"));
     let file = private_file(&path).and_then(|mut file| {
         std::fs::remove_file(&path)?;
         file.write_all(text.as_bytes())?;
@@ -111,19 +112,28 @@ fn input(folder: &Path, stdin: &Stdin) -> Result<Stdio> {
 
 /// Where the agent's MCP servers are described.
 fn mcp_file(assignment: &Assignment, kept: &Kept) -> Result<Option<PathBuf>> {
+    let path = assignment.folder.join(mcp_name());
     match (&kept.spec.mcp, &kept.mcp) {
         (Some(McpSource::File(path)), _) => Ok(Some(path.clone())),
         (Some(McpSource::OfTask), Some(servers)) => {
-            let path = assignment.folder.join("mcp.json");
-            let text = serde_json::to_vec(servers)
-                .map_err(|error| failed("write mcp.json", &error.into()))?;
+            let unwritten = |error| failed("write down the MCP servers", &error);
+            let text = serde_json::to_vec(servers).map_err(|error| unwritten(error.into()))?;
             private_file(&path)
                 .and_then(|mut file| file.write_all(&text))
-                .map_err(|error| failed("write mcp.json", &error))?;
+                .map_err(unwritten)?;
             Ok(Some(path))
         }
-        (Some(McpSource::OfTask), None) | (None, _) => Ok(None),
+        (Some(McpSource::OfTask), None) | (None, _) => {
+            // An earlier task of this id may have had some, and secrets among them.
+            let _ = std::fs::remove_file(path);
+            Ok(None)
+        }
     }
+}
+
+/// The name of that file within the task's folder.
+pub(crate) fn mcp_name() -> String {
+    format!("{EXTENSION_FILE}mcp.json")
 }
 
 /// A new file that only its owner reads, in the place of an earlier run's.

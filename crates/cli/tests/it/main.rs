@@ -16,6 +16,12 @@ mod processes;
 
 // Tasks that run after others.
 mod after;
+// Coding agents: the mock, what is refused, the agent commands.
+mod agents;
+// Prompts one after the other, whoever dies in between.
+mod agents_conversation;
+// The agents' CLIs, played by scripts.
+mod agents_providers;
 // Arrays of payloads: results in order, refused as a whole or failing one by one.
 mod batch;
 // Answers, errors and frames through the types of a stranger.

@@ -9,7 +9,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::hook::{CLAIM, hook_claim};
-use super::work::WORK;
+use super::work::{EXTENSION_FILE, WORK};
 use super::{TaskDir, file};
 use crate::task::TaskRecord;
 
@@ -18,7 +18,8 @@ use crate::task::TaskRecord;
 pub(crate) enum Replaced {
     /// At most an earlier run of the same generation.
     Run,
-    /// An earlier generation. Its successor still has the short lock: nobody else writes.
+    /// An earlier generation. Its successor still has the short lock: nobody else writes, but for
+    /// the command, where that is the embedding program.
     Generation,
 }
 
@@ -48,7 +49,9 @@ fn is_of_nobody(name: &[u8], record: &TaskRecord) -> bool {
         .any(|end| name.ends_with(end));
     let is_awaited = name == file::AWAITED.as_bytes() && record.spec.after.is_none();
     let is_work = name.starts_with(WORK.as_bytes()) && !is_own_work(name, record);
-    is_aside || is_awaited || is_work || name == file::PANIC.as_bytes()
+    let is_extension =
+        name.starts_with(EXTENSION_FILE.as_bytes()) && record.spec.extension.is_none();
+    is_aside || is_awaited || is_work || is_extension || name == file::PANIC.as_bytes()
 }
 
 fn is_own_work(name: &[u8], record: &TaskRecord) -> bool {

@@ -82,4 +82,5 @@ pub(crate) use task_dir::{Replaces, TaskDir, encode_record, file};
 pub(crate) use tasks_folder::TasksFolder;
 pub(crate) use ttl::{mark as mark_ttl, marked_until, unmark as unmark_ttl};
 pub(crate) use want::{Verb, Want};
+pub use work::EXTENSION_FILE;
 pub(crate) use work::Work;

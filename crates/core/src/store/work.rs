@@ -21,6 +21,9 @@ use crate::task::{Facts, Generation};
 
 /// What every name of this kind begins with.
 pub(super) const WORK: &str = "work.";
+/// What the names of files begin with that an embedding program keeps in the folder of a task. They
+/// are removed with it, and when its id becomes that of a task without an extension.
+pub const EXTENSION_FILE: &str = "extension.";
 
 /// The work of one generation of a task.
 #[derive(Debug)]

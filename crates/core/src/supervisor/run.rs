@@ -75,8 +75,12 @@ impl Supervisor {
             Errand::Restart | Errand::Next => {
                 let candidacy = Candidacy::declare(&dir)?;
                 let asked = ask_predecessor(&dir, &candidacy)?;
-                // The predecessor may need its whole grace period: meanwhile others may stop it.
-                short_lock = None;
+                // The predecessor may need its whole grace period: meanwhile others may stop it. One
+                // whose task has ended needs none, and who has more work must not take the task for
+                // ended any more: the next successor would end the run that begins here.
+                if errand == Errand::Restart {
+                    short_lock = None;
+                }
                 (asked, candidacy.succeed()?)
             }
         };

@@ -80,7 +80,7 @@ impl History<'_> {
 
     fn next(&mut self) -> Result<Option<Step>> {
         let round = &self.round;
-        if self.terminal_given && self.wanted.ends_with_task {
+        if self.terminal_given && self.wanted.ends_with_task || self.is_over() {
             return Ok(None);
         }
         let entry = round.entries.front();
@@ -192,6 +192,9 @@ impl History<'_> {
 
     fn give_entry(&mut self, entry: &JournalEntry, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
         self.translate_entry(&entry.event, entry.timestamp, outlet)?;
+        if self.is_over() {
+            return ControlFlow::Continue(());
+        }
         self.round.entries.pop_front();
         self.terminal_given |= Some(entry.number) == self.round.terminal;
         if let EventData::Started { .. } = entry.event {
@@ -220,6 +223,9 @@ impl History<'_> {
         };
         if let Some(event) = &event {
             self.translate_entry(event, timestamp, outlet)?;
+            if self.is_over() {
+                return ControlFlow::Continue(());
+            }
             self.all_told(event);
         }
         self.terminal_given = true;

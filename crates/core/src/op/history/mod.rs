@@ -8,6 +8,7 @@
 
 mod give;
 mod last_word;
+mod refresh;
 mod seek;
 mod telling;
 mod translation;
@@ -15,7 +16,6 @@ mod wanted;
 
 pub(super) use give::Collected;
 use give::Nobody;
-use last_word::await_last_word;
 use seek::seek_to_run;
 pub(super) use telling::{Telling, Until, run_end};
 pub(super) use translation::READING;
@@ -23,15 +23,15 @@ use translation::Translation;
 pub(super) use wanted::{Begin, Wanted};
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::logs::generation_of;
 use crate::client::{find, not_found};
 use crate::error::Result;
-use crate::event::{EventData, Framer, JournalEntry, Outlet, read_journal};
+use crate::event::{Framer, JournalEntry, Outlet, read_journal};
 use crate::log::{Cursor, LogReader, LogStream, Renderer, View};
 use crate::request::Logs;
-use crate::store::{Condition, Home, Observed, TaskDir, file};
+use crate::store::{Home, Observed, TaskDir};
 use crate::task::{Generation, TaskId};
 
 /// What was found in the latest round and has not been given.
@@ -43,6 +43,8 @@ struct Round {
     run_is_beginning: bool,
     /// The task has ended.
     ended: bool,
+    /// The latest run that the journal tells of.
+    last_begun: u32,
     /// The number of the last entry of an ended task that is terminal.
     terminal: Option<u64>,
     /// Unfinished lines may be given though they may go on.
@@ -173,103 +175,6 @@ impl<'a> History<'a> {
     pub(super) fn total_lines(&self) -> Result<u64> {
         let read_error = |error| self.home.error("read", &Home::log_name(&self.id), error);
         self.logs.total_lines(&self.dir).map_err(read_error)
-    }
-
-    /// Looks how far things have got. `false` when the task was started anew: this history is over,
-    /// and partly gone.
-    pub(super) fn refresh(&mut self) -> Result<bool> {
-        let (home, id) = (self.home, self.id.clone());
-        self.refresh_as(|| find(home, &id))
-    }
-
-    /// The same, observed by the caller, who does more with it.
-    pub(super) fn refresh_as(
-        &mut self,
-        observe: impl FnOnce() -> Result<Observed>,
-    ) -> Result<bool> {
-        self.logs.open_missing(self.home, &self.dir, &self.id)?;
-        self.refresh_logs()?;
-        // The logs first: what the journal tells of what is in them is there by now.
-        let observed = observe()?;
-        if generation_of(&observed) != *self.framer.generation() {
-            // Nothing completes its last line any more.
-            self.round = Round {
-                ended: true,
-                ..Round::default()
-            };
-            return Ok(false);
-        }
-        self.observed = observed;
-        self.round.ended = self.observed.status().is_terminal();
-        if self.round.ended {
-            if !self.terminal_given {
-                await_last_word(&self.dir);
-            }
-            self.logs.refresh(self.home, &self.id)?;
-        }
-        self.read_journal();
-        if self.journal_size == 0 && !self.dir.is_same(self.home.task_dir(&self.id)?.as_ref()) {
-            // Removed in between: better none of it than a part.
-            return Err(not_found(&self.id));
-        }
-        Ok(true)
-    }
-
-    /// The same where only a log has been written to. `false` when it is not only that.
-    pub(super) fn refresh_lines(&mut self) -> Result<bool> {
-        self.refresh_logs()?;
-        let is_known = self.dir.size_of(file::EVENTS) == self.journal_size;
-        Ok(is_known && !self.round.ended && !self.round.run_is_beginning)
-    }
-
-    fn refresh_logs(&mut self) -> Result<()> {
-        self.logs.refresh(self.home, &self.id)?;
-        self.round.give_unfinished = false;
-        // What was written since a moment ago has the time of the last change; what has been
-        // waiting for longer needs to be looked up.
-        const A_MOMENT: Duration = Duration::from_millis(150);
-        let now = Instant::now();
-        let was_away = self.refreshed.is_some_and(|then| now - then > A_MOMENT);
-        if was_away && self.logs.has_unread() {
-            self.logs.refresh_times(&self.dir);
-        }
-        self.refreshed = Some(now);
-        Ok(())
-    }
-
-    fn read_journal(&mut self) {
-        self.journal_size = self.dir.size_of(file::EVENTS);
-        let known = self.framer.cursor().journal;
-        let mut entries = read_journal(&self.dir);
-        entries.retain(|entry| entry.generation == *self.framer.generation());
-        self.events_seen = entries.len() as u64;
-        let facts = self.observed.record().ok().map(|record| &record.facts);
-        let last_begun = entries.iter().filter_map(|entry| match entry.event {
-            EventData::Started { run, .. } => Some(run),
-            _ => None,
-        });
-        let last_begun = last_begun.max().unwrap_or(0);
-        let round = &mut self.round;
-        round.run_is_beginning = !round.ended
-            && self.observed.condition != Condition::Unsupervised
-            && facts.is_some_and(|facts| facts.run > last_begun);
-        // A later run may follow a terminal event of an earlier one; only the last one counts.
-        let last_terminal = entries.iter().rfind(|entry| entry.event.is_terminal());
-        round.terminal = last_terminal
-            .filter(|entry| round.ended && facts.is_some_and(|facts| facts.run == entry.run))
-            .map(|entry| entry.number);
-        if !round.ended {
-            self.terminal_given = false;
-        } else if round.terminal.is_some_and(|number| number <= known) {
-            self.terminal_given = true;
-        }
-        if let Some(terminal) = round.terminal
-            && self.wanted.ends_with_task
-        {
-            entries.retain(|entry| entry.number <= terminal);
-        }
-        entries.retain(|entry| entry.number > known);
-        round.entries = entries.into();
     }
 
     /// Whether there is something that has not been given: an unfinished line, mostly.

@@ -32,6 +32,8 @@ pub(super) struct Translation<'a> {
     /// What else is given.
     include: Vec<Include>,
     told: Vec<Told>,
+    /// More would come than is wanted. The cursor stands before it, the reader of lines may not.
+    pub is_over: bool,
 }
 
 impl fmt::Debug for Translation<'_> {
@@ -48,6 +50,7 @@ impl<'a> Translation<'a> {
             hidden: 0,
             include: include.to_vec(),
             told: Vec::new(),
+            is_over: false,
         }
     }
 
@@ -118,6 +121,12 @@ impl History<'_> {
         }
         let (last, flow) = self.give_all_but_last(told, next.written_at, outlet);
         flow?;
+        if last
+            .as_ref()
+            .is_some_and(|(_, count)| self.is_held_back(*count))
+        {
+            return ControlFlow::Continue(());
+        }
         *self.framer.cursor_mut().position_mut(next.stream) = behind;
         self.give_last(last, next.written_at, outlet)
     }
@@ -196,7 +205,7 @@ impl History<'_> {
         at: Timestamp,
         outlet: &mut Outlet<'_>,
     ) -> ControlFlow<()> {
-        if self.is_behind(count) {
+        if self.is_behind(count) || self.is_held_back(count) {
             return ControlFlow::Continue(());
         }
         self.framer.cursor_mut().told = count;
@@ -207,6 +216,25 @@ impl History<'_> {
     fn is_behind(&self, count: u64) -> bool {
         let translation = self.translation.as_ref();
         translation.is_some_and(|translation| count <= translation.behind)
+    }
+
+    /// Whether it is more than was asked for.
+    fn is_held_back(&mut self, count: u64) -> bool {
+        let is_behind = self.is_behind(count);
+        let most = self.wanted.most.map_or(u64::MAX, |most| most as u64);
+        match &mut self.translation {
+            Some(translation) => {
+                translation.is_over |= !is_behind && self.lines_given >= most;
+                translation.is_over
+            }
+            None => false,
+        }
+    }
+
+    /// Whether something that was told is more than was asked for, so that nothing follows.
+    pub(super) fn is_over(&self) -> bool {
+        let translation = self.translation.as_ref();
+        translation.is_some_and(|translation| translation.is_over)
     }
 
     fn send_told(&mut self, told: Told, at: Timestamp, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
