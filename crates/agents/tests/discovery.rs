@@ -3,17 +3,18 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::symlink;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use background_tasks_agents::{Login, Provider, ProviderFacts, Surroundings, list};
 use background_tasks_core::ErrorKind;
-use nix::errno::Errno;
-use nix::sys::signal::kill;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, mkfifo};
+use nix::unistd::mkfifo;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -159,12 +160,19 @@ fn a_version_is_one_short_line() {
 #[test]
 fn a_program_that_hangs_is_ended_with_what_it_started() {
     let machine = Machine::new();
-    let (fifo, pids) = (machine.path("fifo"), machine.path("pids"));
+    let (fifo, held) = (machine.path("fifo"), machine.path("held"));
     mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    mkfifo(&held, Mode::S_IRWXU).unwrap();
+    // Everything that the program starts holds it open for writing.
+    let held_open = File::options()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(&held)
+        .unwrap();
     let body = format!(
-        "echo 1.0\n( read line < {0} ) &\necho $$ $! > {1}\nread line < {0}",
+        "exec 9> {1}\necho held >&9\necho 1.0\n( read line < {0} ) &\nread line < {0}",
         fifo.display(),
-        pids.display()
+        held.display()
     );
     let machine = machine.script("gemini", &body);
     let start = Instant::now();
@@ -176,35 +184,14 @@ fn a_program_that_hangs_is_ended_with_what_it_started() {
         "{:?}",
         start.elapsed()
     );
-    let pids = fs::read_to_string(pids).unwrap();
-    for pid in pids.split_whitespace() {
-        let pid = Pid::from_raw(pid.parse().unwrap());
-        // The one that was left behind is reaped by others, soon.
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while is_alive(pid) {
-            assert!(Instant::now() < deadline, "{pid} is alive");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-/// A zombie is not: whose child it is may take its time.
-fn is_alive(pid: Pid) -> bool {
-    if kill(pid, None) == Err(Errno::ESRCH) {
-        return false;
-    }
-    let mut status = String::new();
-    let read = File::open(format!("/proc/{pid}/stat"))
-        .and_then(|mut file| file.read_to_string(&mut status));
-    match read {
-        Ok(_) => !status
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .trim_start()
-            .starts_with('Z'),
-        Err(_) => cfg!(not(target_os = "linux")),
-    }
+    let mut said = [0; 16];
+    let length = (&held_open).read(&mut said).unwrap();
+    assert_eq!(&said[..length], b"held\n");
+    // The one that was left behind is reaped by others, soon.
+    let mut fds = [PollFd::new(held_open.as_fd(), PollFlags::POLLIN)];
+    let patience = PollTimeout::from(20_000_u16);
+    assert_eq!(poll(&mut fds, patience), Ok(1), "one of them is alive");
+    assert_eq!((&held_open).read(&mut said).unwrap(), 0);
 }
 
 #[test]
