@@ -71,6 +71,10 @@ impl New<'_> {
         let Some(extension) = &record.spec.extension else {
             return Ok(());
         };
+        // An empty file says that no more is taken.
+        if extension.first_work.is_empty() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let before = Facts {
             work: 0,
             ..record.facts.clone()

@@ -188,5 +188,18 @@ pub(crate) enum Action {
     Leave,
 }
 
+impl Action {
+    /// Whether it puts the end of the task on record, after which no run follows by itself.
+    pub(crate) fn records_end(&self) -> bool {
+        matches!(
+            self,
+            Self::RecordEnd(_)
+                | Self::RecordStopped(..)
+                | Self::RecordGivenUp(..)
+                | Self::RecordDependencyFailed
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ pub struct Extension {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<Done>,
     /// The first piece of its work (see [`crate::op::give_work`]): each piece has a run of its own.
-    /// It is kept in a file of its own.
+    /// It is kept in a file of its own, and may not be empty.
     #[serde(skip)]
     pub first_work: Vec<u8>,
 }

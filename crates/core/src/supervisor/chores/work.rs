@@ -16,7 +16,7 @@ impl Chores<'_> {
     #[inline(never)]
     pub(super) fn decide(&mut self, event: Event) -> (State, Vec<Action>) {
         let decision = step(self.settings, self.state, event);
-        if !self.ledger.takes_work() || !decision.1.iter().any(is_end) {
+        if !self.ledger.takes_work() || !decision.1.iter().any(Action::records_end) {
             return decision;
         }
         let goes_on = self.retries.is_some() && !decision.1.iter().any(is_wanted_end);
@@ -45,16 +45,6 @@ impl Chores<'_> {
             _ => Deadline::NEVER,
         };
     }
-}
-
-fn is_end(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::RecordEnd(_)
-            | Action::RecordStopped(..)
-            | Action::RecordGivenUp(..)
-            | Action::RecordDependencyFailed
-    )
 }
 
 /// Somebody wants the task to end, not this run of it.

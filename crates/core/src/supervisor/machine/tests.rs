@@ -171,15 +171,8 @@ fn every_path_records_one_end() {
         for event in events() {
             let (next, actions) = step(settings, state, event);
             let ends = |action: &&Action| {
-                matches!(
-                    action,
-                    Action::RecordEnd(_)
-                        | Action::RecordStopped(..)
-                        | Action::RecordGivenUp(..)
-                        | Action::RecordDependencyFailed
-                        | Action::RecordRestarting(_)
-                        | Action::HandOver
-                )
+                let hands_over = matches!(action, Action::RecordRestarting(_) | Action::HandOver);
+                action.records_end() || hands_over
             };
             // What could not be executed is on record already.
             let failed = usize::from(state == State::Running && event == Event::NotExecuted);
