@@ -211,6 +211,8 @@ fn a_grandchild_that_an_agent_leaves_is_ended() {
     let cli = Cli::new();
     let task = cli.start_and_wait(mock("a", "fork\nsay it stays"));
     assert_eq!(end_of(&task), json!(["exited", 0, null, null]));
+    // The end is told first.
+    cli.await_no_supervisor("a");
     cli.assert_no_processes();
     let stderr = fs::read_to_string(cli.home().join("logs/a.stderr.log")).unwrap();
     assert!(stderr.ends_with(" is left behind\n"), "{stderr}");

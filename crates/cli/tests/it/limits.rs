@@ -210,6 +210,7 @@ fn processes_are_counted_for_the_task_alone() {
     );
     let task = cli.start_and_wait(payload);
     assert_eq!(end_of(&task), json!(["exited", 74, null, null]));
+    cli.await_no_supervisor("a");
     cli.assert_no_processes();
 }
 
