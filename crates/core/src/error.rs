@@ -186,6 +186,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a task has no supervisor: it could not be executed, or ended without an answer.
+    pub(crate) fn is_want_of_supervisor(&self) -> bool {
+        matches!(
+            self,
+            Self::SpawnFailed {
+                step: SpawnStep::Supervisor,
+                ..
+            }
+        )
+    }
+
     /// A request that cannot be understood.
     pub fn input(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::CommandInput {

@@ -833,6 +833,25 @@ fn a_supervisor_may_be_killed_at_any_moment_of_a_start() {
     check_that_all_is_in_order(&cli, ROUNDS);
 }
 
+#[test]
+fn a_command_that_outlives_the_supervisor_that_could_not_answer_has_begun() {
+    let cli = Cli::new();
+    let kills = cli.file("kills");
+    let shell = format!("[ -e '{kills}' ] && kill -9 $PPID; exec sleep 1000");
+    cli.start(script("restarted", &shell));
+    cli.touch("kills");
+    let started = cli.start(script("started", &shell));
+    let restarted = cli.run("restart").text("restarted").ok()["task"].take();
+    for task in [started, restarted] {
+        let stands = ["status", "supervised"].map(|field| task[field].clone());
+        assert_eq!(stands, [json!("running"), json!(false)], "{task}");
+        let id = task["id"].as_str().unwrap();
+        assert_eq!(agreed(&cli, id)["status"], "running");
+        assert_eq!(cli.stop(id)["reason"], "stop_requested");
+    }
+    cli.assert_no_processes();
+}
+
 fn first_process_in(cli: &Cli, folder: &std::path::Path) -> Option<i32> {
     let is_there = |&pid: &i32| processes::working_directory(pid).is_some_and(|at| at == folder);
     cli.processes().into_iter().find(is_there)

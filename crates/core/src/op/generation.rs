@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::await_end::await_unsupervised;
 use crate::client::Client;
 use crate::clock::{Deadline, Timestamp};
-use crate::error::{Error, Result, SpawnStep};
+use crate::error::{Error, Result};
 use crate::process;
 use crate::store::{
     Awaited, FORMAT_VERSION, Home, Line, Replaces, ShortLock, TASKS, TaskDir, Ticket, Work, file,
-    first_marked, forget_text, keep_text, mark_ttl, remove_task,
+    first_marked, forget_text, keep_text, mark_ttl, observe_settled, remove_task,
 };
 use crate::supervisor::{Errand, Launch, LaunchTask, Pending};
 use crate::task::{Facts, Generation, RunToken, Task, TaskId, TaskRecord, TaskSpec, TaskState};
@@ -116,12 +116,39 @@ impl New<'_> {
         record: &TaskRecord,
         previous: Option<&[u8]>,
     ) -> Result<Task> {
-        let facts = pending
-            .wait(self.deadline.later(Deadline::after(HANDSHAKE)))
-            .inspect_err(|error| self.clean_up_after(error, record, previous))?;
+        let heard = pending.wait(self.deadline.later(Deadline::after(HANDSHAKE)));
+        let facts = match heard {
+            Err(error) if error.is_want_of_supervisor() => {
+                return self.without_an_answer(error, record, previous);
+            }
+            heard => heard?,
+        };
         let mut record = record.clone();
         record.facts = facts;
         Ok(Task::of(&record, &self.home.log_path(self.id), true))
+    }
+
+    /// The supervisor has ended before it could answer. If it was killed just after it had executed
+    /// the command, the task has begun; one that failed by itself may not have come to undo anything.
+    fn without_an_answer(
+        &self,
+        error: Error,
+        record: &TaskRecord,
+        previous: Option<&[u8]>,
+    ) -> Result<Task> {
+        let token = &record.facts.run_token;
+        if await_unsupervised(self.home, self.id, self.dir, self.deadline).is_err() {
+            return Err(error);
+        }
+        if let Ok(Some(observed)) = observe_settled(self.home, self.id, self.lock)
+            && observed.has_begun(|facts| facts.run_token == *token)
+        {
+            return Ok(observed.task());
+        }
+        if first_marked(token).is_ok_and(|found| found.is_none()) {
+            self.undo(record, previous);
+        }
+        Err(error)
     }
 
     /// Puts a generation that has to wait for its turn on record, and gives it a place in its line
@@ -196,24 +223,6 @@ impl New<'_> {
         {
             let own = |ticket: &&Ticket| ticket.is_of(self.id, &record.facts.generation);
             tickets.iter().filter(own).for_each(|own| line.leave(own));
-        }
-    }
-
-    /// A supervisor that failed by itself may not have come to undo anything. If it was killed
-    /// just after it had executed the command, the task stays: it is a lost one then.
-    fn clean_up_after(&self, error: &Error, record: &TaskRecord, previous: Option<&[u8]>) {
-        let no_supervisor = matches!(
-            error,
-            Error::SpawnFailed {
-                step: SpawnStep::Supervisor,
-                ..
-            }
-        );
-        if no_supervisor
-            && await_unsupervised(self.home, self.id, self.dir, self.deadline).is_ok()
-            && first_marked(&record.facts.run_token).is_ok_and(|found| found.is_none())
-        {
-            self.undo(record, previous);
         }
     }
 

@@ -10,8 +10,9 @@ use crate::client::{Client, find};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::request::{BatchAnswer, Restart, Target, TaskAnswer};
+use crate::store::Home;
 use crate::supervisor::{Errand, Launch, check_limits};
-use crate::task::Task;
+use crate::task::{RunToken, Task, TaskId};
 
 /// Restarts many tasks, at most `concurrency` at once.
 pub fn restart_many(
@@ -61,14 +62,31 @@ pub(super) fn execute_again(
     // The successor has its own copy of the lock, and lets go of it once it has asked the present
     // supervisor to make way: others may stop the task while that takes its time.
     drop(task);
-    record.facts = pending.wait(deadline).map_err(|error| match error {
-        Error::TaskWaitTimedOut { .. } | Error::TaskNotRunning { .. } => match find(home, id) {
-            Ok(observed) => error.with_task(&observed.task()),
-            Err(_) => error,
-        },
-        other => other,
-    })?;
+    let before = record.facts.run_token.clone();
+    record.facts = match pending.wait(deadline) {
+        Ok(facts) => facts,
+        Err(error) => return without_an_answer(home, id, error, &before),
+    };
     let mut task = Task::of(&record, &home.log_path(id), true);
     Positions::of(home).tell(&mut task);
     Ok(task)
+}
+
+/// The task that was not told to have begun again: how it stands, beside the error. If its new
+/// supervisor was killed just after it had executed the command, it has begun all the same.
+fn without_an_answer(home: &Home, id: &TaskId, error: Error, before: &RunToken) -> Result<Task> {
+    let is_known = matches!(
+        error,
+        Error::TaskWaitTimedOut { .. } | Error::TaskNotRunning { .. }
+    );
+    match find(home, id) {
+        Ok(observed) if is_known => Err(error.with_task(&observed.task())),
+        Ok(observed)
+            if error.is_want_of_supervisor()
+                && observed.has_begun(|facts| facts.run_token != *before) =>
+        {
+            Ok(observed.task())
+        }
+        _ => Err(error),
+    }
 }

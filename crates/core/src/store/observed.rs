@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::task::{
-    FailReason, Generation, Health, Reason, Task, TaskId, TaskRecord, TaskState, TaskStatus,
+    Facts, FailReason, Generation, Health, Reason, Task, TaskId, TaskRecord, TaskState, TaskStatus,
 };
 
 /// Who looks after a task.
@@ -84,6 +84,12 @@ impl Observed {
     pub(crate) fn run(&self) -> Option<(Generation, u32)> {
         let facts = self.record.as_ref().ok().map(|record| &record.facts)?;
         Some((facts.generation.clone(), facts.run))
+    }
+
+    /// Whether the command of that run has been executed, whatever has become of it since.
+    pub(crate) fn has_begun(&self, is_that_run: impl FnOnce(&Facts) -> bool) -> bool {
+        let is_that_run = (self.record.as_ref()).is_ok_and(|record| is_that_run(&record.facts));
+        is_that_run && self.task().started_at.is_some()
     }
 
     /// Whether a newer build wrote the record, so that this one must not touch it.
