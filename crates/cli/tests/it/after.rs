@@ -173,7 +173,7 @@ fn a_lost_dependency_is_one_that_failed() {
     cli.start(with(noted(&cli, "cleanup"), after(&["db"], "end")));
     let main = i32::try_from(cli.task("db")["pid"].as_i64().unwrap()).unwrap();
     let waiting = cli.supervisor("server");
-    eventually(|| processes::is_asleep(waiting), "server waits");
+    cli.await_rest("server");
     let slept = processes::times_slept(waiting);
     cli.lose_supervisor("db");
     let looked = || processes::times_slept(waiting) > slept && processes::is_asleep(waiting);

@@ -222,12 +222,7 @@ fn reading_wakes_no_supervisor() {
     let cli = Cli::new();
     cli.start(work("a", ["hang"]));
     let supervisor = cli.supervisor("a");
-    let mut last = 0;
-    let has_settled = || {
-        let before = std::mem::replace(&mut last, processes::times_slept(supervisor));
-        last == before && processes::is_asleep(supervisor)
-    };
-    eventually(has_settled, "it sleeps");
+    cli.await_rest("a");
     let before = processes::times_slept(supervisor);
     for verb in ["status", "logs", "events"] {
         cli.run(verb).text("a").ok();

@@ -297,6 +297,8 @@ fn a_pipe_in_place_of_a_file_keeps_nobody_waiting() {
     plant(&cli.home().join("logs/b.log"));
     cli.run("start").payload(work("b", [])).err("StoreError");
     for name in ["events.ndjson", "end", "want.json", "task.json"] {
+        // The run that a restart has begun is over.
+        cli.await_no_supervisor("a");
         plant(&cli.task_file("a", name));
         for verb in ["status", "events", "stop", "logs", "restart"] {
             cli.run(verb).text("a").output();

@@ -205,7 +205,8 @@ fn the_follower_is_not_kept_waiting() {
     eventually(|| crate::processes::is_asleep(other), "it sleeps");
     let before = times_slept(other);
     eventually(|| is_there("later"), "the hook goes on");
-    assert!(times_slept(other) <= before + 2);
+    // One of them may be to put away what it took to begin.
+    assert!(times_slept(other) <= before + 3);
     cli.touch("go");
     eventually(|| crate::processes::has_ended(supervisor), "it has left");
     assert_eq!(outcomes(&cli, "a").len(), 1);

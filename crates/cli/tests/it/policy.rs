@@ -107,6 +107,7 @@ fn between_two_runs_it_is_starting_and_says_when() {
     );
     assert_eq!(task["supervised"], true);
     assert_eq!(task["restart"]["delay_ms"], 600_000);
+    cli.await_rest("a");
     let slept = processes::times_slept(cli.supervisor("a"));
     cli.run("start")
         .payload(work("a", ["hang"]))

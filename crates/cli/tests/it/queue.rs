@@ -242,7 +242,7 @@ fn a_place_is_taken_while_the_command_lives_without_its_supervisor() {
     let main = i32::try_from(main).unwrap();
     cli.start(noted(&cli, "b", line("g", 1)));
     let waiting = cli.supervisor("b");
-    eventually(|| processes::is_asleep(waiting), "b waits");
+    cli.await_rest("b");
     let slept = processes::times_slept(waiting);
     cli.lose_supervisor("a");
     // It has been woken, has looked, and sleeps again.

@@ -101,6 +101,8 @@ fn a_next_run_that_a_full_disk_prevents_is_told_as_such() {
         let go = cli.file("go");
         let again = json!({ "restart": { "policy": "always", "delay_ms": 1 } });
         cli.start(with(work("a", ["wait-file", &go, "exit", "1"]), again));
+        // Until then it has a record more than it needs.
+        cli.await_rest("a");
         let filler = cli.fill();
         cli.touch("go");
         let failed = cli.wait("a");

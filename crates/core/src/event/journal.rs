@@ -49,6 +49,14 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// The journal of a new task.
+    pub(crate) fn first() -> Self {
+        Self {
+            next_number: 1,
+            file: file::EVENTS,
+        }
+    }
+
     /// The journal of a new generation, aside: an earlier generation's stays until this one is
     /// [published](Journal::publish).
     pub(crate) fn anew(dir: &TaskDir) -> io::Result<Self> {

@@ -61,7 +61,6 @@ pub(super) fn claim_any(home: &Home, deadline: Deadline) -> Result<Claimed> {
         let id = TaskId::generate();
         let lock = ShortLock::take(home, &id, deadline)?;
         if let Some(dir) = claim_folder(home, &id)? {
-            refuse_planted_log(home, &id)?;
             return Ok(Claimed {
                 id,
                 dir,

@@ -4,6 +4,7 @@
 use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -56,6 +57,22 @@ fn if_there<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
 pub(crate) fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
     Ok(stat_and_threads(pid)?.map(|(stat, _)| stat))
 }
+
+/// What a process that is made now has for a start time, in [`ProcessStat::start_time`]'s unit.
+pub(crate) fn start_time_now() -> Option<u64> {
+    let mut now = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: on success the call fills in what it is pointed at.
+    let now = unsafe {
+        Errno::result(libc::clock_gettime(libc::CLOCK_BOOTTIME, now.as_mut_ptr())).ok()?;
+        now.assume_init()
+    };
+    let nanoseconds = now.tv_sec as u64 * NANOSECONDS + now.tv_nsec as u64;
+    Some(nanoseconds / (NANOSECONDS / TICKS))
+}
+
+const NANOSECONDS: u64 = 1_000_000_000;
+/// In a second: `USER_HZ`, which is the same wherever this program runs.
+const TICKS: u64 = 100;
 
 fn stat_and_threads(pid: i32) -> io::Result<Option<(ProcessStat, u32)>> {
     // It is given whole in one read.
@@ -315,6 +332,25 @@ mod tests {
         assert!(!parse_stat(leader).unwrap().0.zombie);
         assert_eq!(parse_stat(b"42 (x) S 7"), None);
         assert_eq!(parse_stat(b""), None);
+    }
+
+    #[test]
+    fn a_process_starts_at_the_time_that_is_told() {
+        // Not where a tick has passed in between.
+        let found = std::iter::repeat_with(|| {
+            let before = start_time_now().unwrap();
+            let mut child = std::process::Command::new("cat")
+                .stdin(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let is_certain = start_time_now() == Some(before);
+            let stat = stat(i32::try_from(child.id()).unwrap()).unwrap().unwrap();
+            drop(child.stdin.take());
+            child.wait().unwrap();
+            is_certain.then_some((before, stat.start_time))
+        });
+        let (told, found) = found.flatten().next().unwrap();
+        assert_eq!(told, found);
     }
 
     #[test]

@@ -37,8 +37,7 @@ pub(crate) use limit::require_descriptors;
 pub use limit::{allow_many_descriptors, enlarge_pipe};
 
 pub(crate) use alive::{
-    has_ended, identify, identify_child, is_alive, living_with_children, may_be_alive,
-    parent_and_session,
+    has_ended, identify, is_alive, living_with_children, may_be_alive, parent_and_session,
 };
 pub(crate) use os::{
     POLL_TELLS_HANG_UP, PROMPT_TREE_EXIT, all_pids, become_subreaper, boot_id, children,

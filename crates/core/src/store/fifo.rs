@@ -7,9 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::{TaskDir, file};
+use super::{TaskDir, file, make_anew};
 
 const MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 const FLAGS: OFlag = OFlag::O_NONBLOCK
@@ -42,11 +41,7 @@ impl Fifo {
     /// reach it.
     pub(crate) fn replace(dir: &TaskDir, name: &str) -> Result<Self, Errno> {
         let aside = format!("{name}.new");
-        match unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(errno),
-        }
-        make_fifo(dir.as_fd(), &aside)?;
+        make_anew(dir, &aside, || make_fifo(dir.as_fd(), &aside))?;
         // One without a reader cannot be opened for writing without waiting: read first.
         let reader = openat(dir, aside.as_str(), FLAGS | OFlag::O_RDONLY, Mode::empty())?;
         let writer = openat(dir, aside.as_str(), FLAGS | OFlag::O_WRONLY, Mode::empty())?;

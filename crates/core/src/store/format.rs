@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -88,32 +89,61 @@ pub(crate) fn write_aside(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::
 
 /// The same, but what is written need not be on its way to the disk yet: ext4 sends it there when a
 /// file is renamed over another, which takes longer than everything else together. Whoever calls this
-/// sees to that with the file that is returned, when nobody waits any more.
+/// sees to that with what is returned, when nobody waits any more.
 pub(crate) fn write_aside_at_leisure(
     dir: BorrowedFd<'_>,
     name: &str,
     bytes: &[u8],
-) -> io::Result<Option<File>> {
+) -> io::Result<Option<Unsettled>> {
     let (aside, file) = create_aside(dir, name, bytes)?;
     if process::exchange(dir, &aside, name).is_err() {
         // There is none, or the filesystem cannot do it.
         renameat(dir, aside.as_str(), dir, name)?;
         return Ok(None);
     }
-    // The old one has the name now.
-    let _ = unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir);
-    Ok(Some(file))
+    Ok(Some(Unsettled { file, aside }))
+}
+
+/// A file that is in its place, but not on its way to the disk yet, while the one that it has replaced
+/// is still there under the other name.
+#[derive(Debug)]
+pub(crate) struct Unsettled {
+    file: File,
+    aside: String,
+}
+
+impl Unsettled {
+    /// Does the rest of the replacement.
+    pub(crate) fn settle(self, dir: BorrowedFd<'_>) {
+        process::begin_write_out(&self.file);
+        let _ = unlinkat(dir, self.aside.as_str(), UnlinkatFlags::NoRemoveDir);
+    }
+}
+
+/// Makes a file where there should be none: what a writer that was killed has left there, or somebody
+/// has planted, is taken away.
+///
+/// Only once it is found to be in the way: to unlink what is not there takes as long as to make it.
+pub(crate) fn make_anew<T>(
+    dir: impl AsFd,
+    name: &str,
+    make: impl Fn() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    match make() {
+        Err(Errno::EEXIST) => {}
+        made => return made,
+    }
+    match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => make(),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Writes a file aside; returns its name there.
 fn create_aside(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<(String, File)> {
     let aside = format!("{name}.new");
-    // A leftover of a writer that was killed may be there, or something that was planted.
-    match unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir) {
-        Ok(()) | Err(nix::errno::Errno::ENOENT) => {}
-        Err(errno) => return Err(errno.into()),
-    }
-    let written = create_new(dir, &aside).and_then(|mut file| {
+    let made = make_anew(dir, &aside, || create_new(dir, &aside)).map_err(io::Error::from);
+    let written = made.and_then(|mut file| {
         file.write_all(bytes)?;
         Ok(file)
     });
@@ -128,22 +158,18 @@ fn create_aside(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<(St
 }
 
 /// Creates a file that must not exist, 0600.
-pub(crate) fn create_new(dir: BorrowedFd<'_>, name: &str) -> io::Result<File> {
+pub(crate) fn create_new(dir: BorrowedFd<'_>, name: &str) -> Result<File, Errno> {
     let flags =
         OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    Ok(File::from(openat(
-        dir,
-        name,
-        flags,
-        Mode::S_IRUSR | Mode::S_IWUSR,
-    )?))
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    openat(dir, name, flags, mode).map(File::from)
 }
 
 /// What stands under a name, without following a symbolic link; `None` when nothing does.
 pub(crate) fn stat(dir: impl AsFd, name: &str) -> io::Result<Option<nix::sys::stat::FileStat>> {
     match nix::sys::stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
-        Err(nix::errno::Errno::ENOENT) => Ok(None),
+        Err(Errno::ENOENT) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
 }

@@ -53,8 +53,10 @@ fn aside(generation: &Generation) -> String {
 /// Keeps the text of a generation that is about to begin, where it has one.
 pub(crate) fn keep_text(dir: &TaskDir, record: &TaskRecord) -> io::Result<()> {
     match &record.spec.stdin {
-        Stdin::Text(text) => create_new(dir.as_fd(), &aside(&record.facts.generation))
-            .and_then(|mut file| file.write_all(text.as_bytes())),
+        Stdin::Text(text) => {
+            let mut file = create_new(dir.as_fd(), &aside(&record.facts.generation))?;
+            file.write_all(text.as_bytes())
+        }
         Stdin::Null | Stdin::Open | Stdin::File(_) => Ok(()),
     }
 }

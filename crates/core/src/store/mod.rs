@@ -65,7 +65,9 @@ pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked, first_o
 pub(crate) use end::EndRecord;
 pub(crate) use environ::{keep_environment, kept_environment};
 pub(crate) use fifo::{Fifo, has_writer, make_fifo, open_live, open_writer};
-pub(crate) use format::{create_new, decode, is_regular, read_all, stat, write_aside};
+pub(crate) use format::{
+    Unsettled, create_new, decode, is_regular, make_anew, read_all, stat, write_aside,
+};
 pub(crate) use home::{HOME_VARIABLE, LOGS, TASKS};
 pub(crate) use hook::hook_claim;
 pub(crate) use input::{InputLock, forget_text, keep_text, open_text, settle_text};

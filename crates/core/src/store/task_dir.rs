@@ -1,6 +1,5 @@
 //! One task's folder, held by descriptor.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -9,7 +8,8 @@ use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstat};
 
 use super::format::{
-    self, FORMAT_VERSION, ReadFailure, decode, read_all, write_aside, write_aside_at_leisure,
+    self, FORMAT_VERSION, ReadFailure, Unsettled, decode, read_all, write_aside,
+    write_aside_at_leisure,
 };
 use super::list_cache::announce;
 use super::{EndRecord, Want};
@@ -118,13 +118,13 @@ impl TaskDir {
         self.replace_record(record, replaces, write_aside)
     }
 
-    /// The same, but the record goes to the disk only when somebody asks for it, with the file that is
+    /// The same, but the rest of it, such as going to the disk, is left to whoever is given what is
     /// returned.
     pub(crate) fn write_record_at_leisure(
         &self,
         record: &TaskRecord,
         replaces: Replaces,
-    ) -> io::Result<Option<File>> {
+    ) -> io::Result<Option<Unsettled>> {
         self.replace_record(record, replaces, write_aside_at_leisure)
     }
 

@@ -191,8 +191,8 @@ impl<'a> Work<'a> {
     fn close(&self, number: u64) -> io::Result<bool> {
         match create_new(self.dir.as_fd(), &self.name(number)) {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error),
+            Err(Errno::EEXIST) => Ok(false),
+            Err(errno) => Err(errno.into()),
         }
     }
 

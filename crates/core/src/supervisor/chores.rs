@@ -38,6 +38,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The same while it goes on by itself.
 const LOOK_SELDOM: Duration = Duration::from_secs(1);
 
+/// How long what it took to begin a run is kept. One that is over by then costs none of what it takes
+/// to put that away, and nobody who waits for its beginning waits for that.
+const PUT_AWAY_AFTER: Duration = Duration::from_millis(100);
+
 /// A supervisor at work on a run, and on those that its restart policy has follow.
 pub(crate) struct Chores<'a> {
     home: &'a Home,
@@ -68,6 +72,8 @@ pub(crate) struct Chores<'a> {
     /// Why the turn will never come.
     never: String,
     hook: Option<RunningHook>,
+    /// When it puts away what it took to begin.
+    puts_away: Deadline,
 }
 
 /// What a supervisor listens to besides its signals; for most tasks, nothing.
@@ -194,7 +200,7 @@ impl Chores<'_> {
                 self.ledger.with_growth(Growth::begin);
                 self.begin_searching();
                 self.begin_probing();
-                self.signals.stir();
+                self.puts_away = Deadline::after(PUT_AWAY_AFTER);
             }
             Err(_) => self.happen(Event::NotExecuted),
         }
@@ -222,11 +228,7 @@ impl Chores<'_> {
                 self.turn.as_ref(),
                 self.hook.as_ref(),
             );
-            let ledger = &*self.ledger;
-            let heard = self.signals.rest(deadline, &listen, || {
-                ledger.settle_record();
-                release_unused_memory();
-            })?;
+            let heard = self.signals.wait(deadline, &listen)?;
             let written = heard.written;
             self.ledger.attend_input(&heard.ready);
             self.attend_to(&heard);
@@ -234,6 +236,11 @@ impl Chores<'_> {
             // What is written has no part in how the task fares: the machine is not told.
             self.ledger
                 .with_growth(|growth, dir| growth.attend(dir, written));
+            if self.puts_away.has_passed() {
+                self.puts_away = Deadline::NEVER;
+                self.ledger.settle_record();
+                release_unused_memory();
+            }
         }
         self.part_with_probe();
         self.ledger.close_input();
@@ -256,7 +263,7 @@ impl Chores<'_> {
         let grows = self.ledger.growth.as_ref();
         let grows = grows.map_or(Deadline::NEVER, Growth::due);
         let own = self.grace.sooner(self.next_run).sooner(self.limits.due());
-        let own = own.sooner(self.done);
+        let own = own.sooner(self.done).sooner(self.puts_away);
         let owner = self.owner.as_ref().map_or(Deadline::NEVER, OwnerWatch::due);
         let probe = self.probing.as_ref().map_or(Deadline::NEVER, Probing::due);
         let scan = self.scan.as_ref().map_or(Deadline::NEVER, Scan::due);

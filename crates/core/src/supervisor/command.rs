@@ -19,7 +19,7 @@ use super::log_file::Logs;
 use super::{ID_VARIABLE, RUN_VARIABLE, WORK_VARIABLE};
 use crate::env_file;
 use crate::error::SpawnStep;
-use crate::process::{self, SignalMask, Spawn};
+use crate::process::{SignalMask, Spawn};
 use crate::store::Home;
 use crate::task::{Facts, ProcessIdentity, Program, TaskId, TaskSpec};
 
@@ -179,7 +179,7 @@ fn spawn(
     let argv = words.map(CString::new).collect::<Result<Vec<_>, _>>();
     let argv = argv.map_err(|_| failure(Errno::EINVAL))?;
     let env = as_variables(environment).map_err(failure)?;
-    let pid = Spawn {
+    Spawn {
         program: &program,
         argv: &argv,
         env: &env,
@@ -189,8 +189,7 @@ fn spawn(
         has_terminal: standard.is_terminal,
     }
     .run_within(confined.map(Confined::as_confinement).as_ref())
-    .map_err(failure)?;
-    Ok(process::identify_child(pid))
+    .map_err(failure)
 }
 
 fn as_variables(environment: &Environment) -> Result<Vec<CString>, Errno> {

@@ -20,7 +20,6 @@ use super::log_file::{LogPlace, LogSource, Logs, remove};
 use super::tree::Tree;
 use crate::error::SpawnStep;
 use crate::log::LogStream;
-use crate::log::timeline::Lengths;
 use crate::process::{self, Reaped};
 use crate::store::{Home, file, forget_text, settle_text};
 use crate::task::{ProcessIdentity, RunToken, Stderr};
@@ -50,14 +49,14 @@ impl Execution<'_> {
         undo: Undo,
         handshake: &Option<OwnedFd>,
     ) -> Result<ProcessIdentity, SpawnFailure> {
-        let replaces = undo == Undo::Restore;
-        self.try_execute(log, replaces)
-            .inspect_err(|failure| self.take_back(undo, failure, handshake))
+        self.try_execute(log)
+            .inspect_err(|failure| self.take_back(log, undo, failure, handshake))
     }
 
     /// Undoes what has been made of a run that comes to nothing.
     pub(super) fn take_back(
         &mut self,
+        log: LogSource,
         undo: Undo,
         failure: &SpawnFailure,
         handshake: &Option<OwnedFd>,
@@ -67,15 +66,10 @@ impl Execution<'_> {
             Undo::Remove if !is_heard(handshake) => Undo::Record,
             undo => undo,
         };
-        self.undo(undo, failure);
+        self.undo(log, undo, failure);
     }
 
-    /// `replaces`: there is an earlier run or generation.
-    fn try_execute(
-        &mut self,
-        source: LogSource,
-        replaces: bool,
-    ) -> Result<ProcessIdentity, SpawnFailure> {
+    fn try_execute(&mut self, source: LogSource) -> Result<ProcessIdentity, SpawnFailure> {
         let workdir = self.command().open_workdir()?;
         if matches!(source, LogSource::Present) {
             // The supervisor that began the generation may have been killed before it could.
@@ -83,10 +77,7 @@ impl Execution<'_> {
         }
         let input = Prepared::open(&self.ledger.dir, &self.ledger.record)?;
         let (mut logs, modified) = self.open_logs(source)?;
-        let before = match source {
-            LogSource::Anew => Lengths::default(),
-            LogSource::Present => logs.lengths(),
-        };
+        let before = logs.lengths_from(source);
         self.ledger
             .allocate_end()
             .map_err(|error| record_failure(&error))?;
@@ -98,11 +89,8 @@ impl Execution<'_> {
             end_unrecorded(main, &self.ledger.record.facts.run_token);
             return Err(record_failure(&error));
         }
-        let placed = match source {
-            LogSource::Anew => self.put_in_place(&mut logs, replaces),
-            LogSource::Present => Ok(()),
-        };
-        if let Err(error) = placed.and_then(|()| self.ledger.settled(source.replaced(replaces))) {
+        let placed = self.put_in_place(&mut logs, source);
+        if let Err(error) = placed.and_then(|()| self.ledger.settled(source.replaced())) {
             end_unrecorded(main, &self.ledger.record.facts.run_token);
             return Err(self.log_failure(LogStream::Main, &error));
         }
@@ -193,11 +181,7 @@ impl Execution<'_> {
         source: LogSource,
         stream: LogStream,
     ) -> io::Result<(File, bool, SystemTime)> {
-        let place = self.log_place(stream);
-        let (log, in_folder) = match source {
-            LogSource::Anew => (place.create_aside()?, true),
-            LogSource::Present => place.open_present()?,
-        };
+        let (log, in_folder) = self.log_place(stream).open(source)?;
         let metadata = log.metadata()?;
         if !metadata.is_file() {
             return Err(Errno::EINVAL.into());
@@ -205,12 +189,17 @@ impl Execution<'_> {
         Ok((log, in_folder, metadata.modified()?))
     }
 
-    /// Puts the new logs in the place of the old ones, with all that was known of those.
-    pub(super) fn put_in_place(&self, logs: &mut Logs, replaces: bool) -> io::Result<()> {
+    /// Puts new logs in their place. What was known of those that they replace is of no use any more.
+    pub(super) fn put_in_place(&self, logs: &mut Logs, source: LogSource) -> io::Result<()> {
+        let replaces = match source {
+            LogSource::First => false,
+            LogSource::Anew => true,
+            LogSource::Present => return Ok(()),
+        };
         settle_text(&self.ledger.dir, &self.ledger.record, replaces)?;
-        logs.in_folder = self.log_place(LogStream::Main).put_in_place()?;
+        logs.in_folder = self.log_place(LogStream::Main).put_in_place(source)?;
         if logs.stderr.is_some() {
-            logs.in_folder &= self.log_place(LogStream::Stderr).put_in_place()?;
+            logs.in_folder &= self.log_place(LogStream::Stderr).put_in_place(source)?;
         } else if replaces {
             self.log_place(LogStream::Stderr).remove()?;
         }
@@ -245,11 +234,11 @@ impl Execution<'_> {
         self.ledger.growth = Some(Growth::new(logs, generation, limits, before, modified));
     }
 
-    fn undo(&mut self, undo: Undo, failure: &SpawnFailure) {
+    fn undo(&mut self, log: LogSource, undo: Undo, failure: &SpawnFailure) {
         self.ledger.remove_leaf();
-        let _ = self.log_place(LogStream::Main).discard_aside();
+        let _ = self.log_place(LogStream::Main).discard(log);
         if self.ledger.record.spec.stderr == Stderr::Separate {
-            let _ = self.log_place(LogStream::Stderr).discard_aside();
+            let _ = self.log_place(LogStream::Stderr).discard(log);
         }
         self.ledger.discard_journal();
         let _ = remove_names(&self.ledger.dir);

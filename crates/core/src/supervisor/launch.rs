@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::cgroup::outside_of_tasks;
 use super::handshake::{self, Answer};
@@ -18,7 +17,7 @@ use super::{ENTRY, Errand, RUN_VARIABLE, VARIABLE_PREFIX, descriptor};
 use crate::clock::Deadline;
 use crate::error::{Error, Result, SpawnStep};
 use crate::process::{Confinement, SignalMask, Spawn};
-use crate::store::{Home, ShortLock, TASKS, TaskDir, file, kept_environment, make_fifo};
+use crate::store::{Home, ShortLock, TASKS, TaskDir, file, kept_environment, make_anew, make_fifo};
 use crate::task::{Facts, TaskId};
 
 /// Which program becomes the supervisor. It must call [`crate::supervisor::take_over`] first
@@ -227,15 +226,15 @@ fn no_supervisor(id: TaskId, errno: Errno, explanation: Option<String>) -> Error
 }
 
 fn open_live(dir: &TaskDir) -> std::result::Result<OwnedFd, Errno> {
-    // Made aside, so that on a full disk the present one stays.
+    // Made aside, so that on a full disk the present one stays. The first has nobody to wait on it.
     let aside = format!("{}.new", file::LIVE);
-    match unlinkat(dir, aside.as_str(), UnlinkatFlags::NoRemoveDir) {
-        Ok(()) | Err(Errno::ENOENT) => {}
-        Err(errno) => return Err(errno),
-    }
-    let name = match make_fifo(dir.as_fd(), &aside) {
-        Ok(()) => aside.as_str(),
-        Err(Errno::ENOSPC | Errno::EDQUOT) => file::LIVE,
+    let name = match make_fifo(dir.as_fd(), file::LIVE) {
+        Ok(()) => file::LIVE,
+        Err(Errno::EEXIST) => match make_anew(dir, &aside, || make_fifo(dir.as_fd(), &aside)) {
+            Ok(()) => aside.as_str(),
+            Err(Errno::ENOSPC | Errno::EDQUOT) => file::LIVE,
+            Err(errno) => return Err(errno),
+        },
         Err(errno) => return Err(errno),
     };
     // A FIFO without a reader cannot be opened for writing without blocking: read first.

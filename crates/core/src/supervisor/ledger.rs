@@ -26,7 +26,8 @@ use crate::clock::{Stopwatch, Timestamp};
 use crate::event::{EventData, Journal};
 use crate::log::timeline::Lengths;
 use crate::store::{
-    EndRecord, Replaced, Replaces, TaskDir, create_new, file, is_regular, sweep_leftovers,
+    EndRecord, Replaced, Replaces, TaskDir, Unsettled, create_new, file, is_regular, make_anew,
+    sweep_leftovers,
 };
 use crate::task::{
     Health, ProcessIdentity, Reason, Recipient, RunSpan, SignalNumber, StopSettings, TaskRecord,
@@ -46,8 +47,8 @@ pub(crate) struct Ledger {
     pub last_problem: Option<String>,
     /// The group of the present run; only a task with limits has one.
     pub leaf: Option<Leaf>,
-    /// The record as it was written last, if it is not on its way to the disk yet.
-    unsettled: Cell<Option<File>>,
+    /// What is left to be done of the last writing of the record.
+    unsettled: Cell<Option<Unsettled>>,
     /// What the next writing of the record replaces.
     replaces: Replaces,
     journal: Journal,
@@ -79,10 +80,9 @@ impl Ledger {
     pub(crate) fn allocate_end(&mut self) -> io::Result<()> {
         let end = match self.open_end() {
             Some(end) => end,
-            None => {
-                remove(&self.dir, file::END)?;
-                create_new(self.dir.as_fd(), file::END)?
-            }
+            None => make_anew(&self.dir, file::END, || {
+                create_new(self.dir.as_fd(), file::END)
+            })?,
         };
         EndRecord::preallocate(&end)?;
         self.end = Some(end);
@@ -132,8 +132,8 @@ impl Ledger {
         self.journal.publish(&self.dir)?;
         if let Some(replaced) = replaced {
             sweep_leftovers(&self.dir, &self.record, replaced);
+            let _ = self.forget_previous();
         }
-        let _ = self.forget_previous();
         Ok(())
     }
 

@@ -6,7 +6,8 @@
 //! there is one, is kept in the same way.
 //!
 //! A log is never truncated and never opened through a symbolic link. A new generation gets a new
-//! file, made aside and put in place only when its command has been executed.
+//! file. Where there was one before, it is made aside and put in place only when its command has been
+//! executed.
 
 use std::fs::File;
 use std::io;
@@ -19,13 +20,15 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use crate::log::LogStream;
 use crate::log::timeline::Lengths;
-use crate::store::{Home, Replaced, TaskDir, stat};
+use crate::store::{Home, Replaced, TaskDir, make_anew, stat};
 use crate::task::TaskId;
 
 /// Which logs a run writes to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum LogSource {
-    /// New ones: the first run of a generation.
+    /// New ones, where there have never been any: the first run of a new task.
+    First,
+    /// New ones in the place of others: the first run of a later generation.
     Anew,
     /// Those that are there.
     Present,
@@ -33,9 +36,10 @@ pub(super) enum LogSource {
 
 impl LogSource {
     /// What a run with these logs takes the place of, if anything.
-    pub(super) fn replaced(self, replaces: bool) -> Option<Replaced> {
+    pub(super) fn replaced(self) -> Option<Replaced> {
         match self {
-            Self::Anew => replaces.then_some(Replaced::Generation),
+            Self::First => None,
+            Self::Anew => Some(Replaced::Generation),
             Self::Present => Some(Replaced::Run),
         }
     }
@@ -58,6 +62,14 @@ impl Logs {
         Lengths {
             main: length(&self.main),
             stderr: self.stderr.as_ref().map_or(0, length),
+        }
+    }
+
+    /// How long they were when they were opened.
+    pub(super) fn lengths_from(&self, source: LogSource) -> Lengths {
+        match source {
+            LogSource::First | LogSource::Anew => Lengths::default(),
+            LogSource::Present => self.lengths(),
         }
     }
 
@@ -85,34 +97,53 @@ const APPEND: OFlag = OFlag::O_WRONLY
     .union(OFlag::O_NONBLOCK);
 
 impl LogPlace<'_> {
-    /// A new, empty log, not in place yet.
-    pub(crate) fn create_aside(&self) -> io::Result<File> {
-        // A leftover of a supervisor that was killed at this very point.
-        let next = self.stream.next_name();
-        remove(self.dir, next)?;
+    /// What a log of this source has for a name in the task folder until it is in its place.
+    fn name_until_placed(&self, source: LogSource) -> &'static str {
+        match source {
+            LogSource::Anew => self.stream.next_name(),
+            LogSource::First | LogSource::Present => self.stream.log_name(),
+        }
+    }
+
+    /// The log of this source, to be appended to, and whether it has a name in the task folder. A new
+    /// one is not in place yet.
+    pub(super) fn open(&self, source: LogSource) -> io::Result<(File, bool)> {
+        match source {
+            LogSource::First | LogSource::Anew => Ok((self.create(source)?, true)),
+            LogSource::Present => self.open_present(),
+        }
+    }
+
+    fn create(&self, source: LogSource) -> io::Result<File> {
+        let name = self.name_until_placed(source);
         let flags = APPEND | OFlag::O_CREAT | OFlag::O_EXCL;
-        Ok(File::from(openat(self.dir, next, flags, MODE)?))
+        let made = make_anew(self.dir, name, || openat(self.dir, name, flags, MODE))?;
+        Ok(File::from(made))
     }
 
-    /// Throws the new log away.
-    pub(crate) fn discard_aside(&self) -> io::Result<()> {
-        remove(self.dir, self.stream.next_name())
+    /// Throws a log away that is new.
+    pub(super) fn discard(&self, source: LogSource) -> io::Result<()> {
+        match source {
+            LogSource::First | LogSource::Anew => remove(self.dir, self.name_until_placed(source)),
+            LogSource::Present => Ok(()),
+        }
     }
 
-    /// Puts the new log in the place of the old one, under both names. Returns whether it has one
-    /// in the task folder.
-    pub(crate) fn put_in_place(&self) -> io::Result<bool> {
-        let next = self.stream.next_name();
-        match self.publish(next) {
+    /// Puts a new log in its place, under both names. Returns whether it has one in the task folder.
+    pub(super) fn put_in_place(&self, source: LogSource) -> io::Result<bool> {
+        let name = self.name_until_placed(source);
+        match self.publish(name) {
             Ok(()) => {}
             // A filesystem without hard links: the public name is the only one.
             Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EMLINK) => {
-                renameat(self.dir, next, self.home, self.public().as_str())?;
+                renameat(self.dir, name, self.home, self.public().as_str())?;
                 return Ok(false);
             }
             Err(errno) => return Err(errno.into()),
         }
-        renameat(self.dir, next, self.dir, self.stream.log_name())?;
+        if name != self.stream.log_name() {
+            renameat(self.dir, name, self.dir, self.stream.log_name())?;
+        }
         Ok(true)
     }
 
@@ -131,17 +162,13 @@ impl LogPlace<'_> {
             return Ok(());
         }
         let aside = format!("{public}.new");
-        match unlinkat(self.home, aside.as_str(), UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(errno),
-        }
-        link(&aside)?;
+        make_anew(self.home, &aside, || link(&aside))?;
         renameat(self.home, aside.as_str(), self.home, public.as_str())
     }
 
     /// The present log, to go on with; a new one where someone has removed it. Also whether it has
     /// a name in the task folder.
-    pub(crate) fn open_present(&self) -> io::Result<(File, bool)> {
+    fn open_present(&self) -> io::Result<(File, bool)> {
         let (name, public) = (self.stream.log_name(), self.public());
         match openat(self.dir, name, APPEND, MODE) {
             Ok(fd) => {
@@ -152,8 +179,8 @@ impl LogPlace<'_> {
             Err(Errno::ENOENT) => match openat(self.home, public.as_str(), APPEND, MODE) {
                 Ok(fd) => Ok((File::from(fd), false)),
                 Err(Errno::ENOENT) => {
-                    let log = self.create_aside()?;
-                    let in_folder = self.put_in_place()?;
+                    let log = self.create(LogSource::Anew)?;
+                    let in_folder = self.put_in_place(LogSource::Anew)?;
                     Ok((log, in_folder))
                 }
                 Err(errno) => Err(errno.into()),

@@ -85,8 +85,10 @@ impl Supervisor {
             }
         };
         let (record, was_open) = found(&dir, errand)?;
+        let replaces = errand == Errand::Start && dir.size_of(file::PREVIOUS_RECORD) > 0;
         let journal = match errand {
-            Errand::Start => Journal::anew(&dir)?,
+            Errand::Start if replaces => Journal::anew(&dir)?,
+            Errand::Start => Journal::first(),
             _ => Journal::continued(&dir),
         };
         let ledger = Ledger::open(dir, record, journal, live);
@@ -95,7 +97,7 @@ impl Supervisor {
             ledger,
             signals,
             errand,
-            replaces: false,
+            replaces,
             main: None,
             turn: None,
             lock,
@@ -123,13 +125,11 @@ impl Supervisor {
     }
 
     fn start(&mut self, handshake: &Option<OwnedFd>) -> Answer {
-        self.replaces = self.ledger.dir.size_of(file::PREVIOUS_RECORD) > 0;
-        let undo = if self.replaces {
-            Undo::Restore
+        if self.replaces {
+            self.begin_run(LogSource::Anew, Undo::Restore, handshake)
         } else {
-            Undo::Remove
-        };
-        self.begin_run(LogSource::Anew, undo, handshake)
+            self.begin_run(LogSource::First, Undo::Remove, handshake)
+        }
     }
 
     fn restart(&mut self, handshake: &Option<OwnedFd>, asked: Option<Asked>) -> io::Result<Answer> {

@@ -68,8 +68,6 @@ impl<'a> Listen<'a> {
 #[derive(Debug)]
 pub(crate) struct Signals {
     source: os::Source,
-    /// What it takes to begin has been put away.
-    is_at_rest: bool,
 }
 
 impl Signals {
@@ -78,27 +76,7 @@ impl Signals {
     pub(crate) fn open() -> io::Result<Self> {
         Ok(Self {
             source: os::Source::open()?,
-            is_at_rest: false,
         })
-    }
-
-    /// A run has begun: there is something to be put away again.
-    pub(crate) fn stir(&mut self) {
-        self.is_at_rest = false;
-    }
-
-    /// The same as [`Signals::wait`]. Before it sleeps for the first time it has `put_away` run, and
-    /// nothing else after that.
-    pub(crate) fn rest(
-        &mut self,
-        deadline: Deadline,
-        others: &[Listen<'_>],
-        put_away: impl FnOnce(),
-    ) -> io::Result<Heard> {
-        if !std::mem::replace(&mut self.is_at_rest, true) {
-            put_away();
-        }
-        self.wait(deadline, others)
     }
 
     /// Sleeps until something is heard or the deadline has passed.

@@ -19,8 +19,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open, openat};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::Mode;
 
+use super::super::alive::identify_child;
 use super::super::entry::IGNORED;
 use super::{SignalMask, Spawn, pointers};
+use crate::task::ProcessIdentity;
 
 /// The numbers of the child's own descriptors begin here: no target of a [`Spawn`] is as high.
 const OUT_OF_THE_WAY: RawFd = 32;
@@ -35,17 +37,22 @@ pub(crate) struct Confinement<'a> {
 }
 
 impl Spawn<'_> {
-    /// Executes it, within limits if there are any, in its terminal if it has one, and returns its
-    /// pid.
+    /// Executes it, within limits if there are any, in its terminal if it has one, and returns which
+    /// process it is.
     ///
     /// # Errors
     /// The errno of whatever failed, of the exec mostly.
-    pub(crate) fn run_within(&self, confinement: Option<&Confinement<'_>>) -> Result<i32, Errno> {
-        match confinement {
-            None if self.has_terminal => self.run_confined(&Confinement::default()),
-            None => self.run(),
-            Some(confinement) => self.run_confined(confinement),
-        }
+    pub(crate) fn run_within(
+        &self,
+        confinement: Option<&Confinement<'_>>,
+    ) -> Result<ProcessIdentity, Errno> {
+        let unlimited = Confinement::default();
+        let confinement = match confinement {
+            None if !self.has_terminal => return self.run_identified(),
+            None => &unlimited,
+            Some(confinement) => confinement,
+        };
+        self.run_confined(confinement).map(identify_child)
     }
 
     /// Executes it within limits and returns its pid.

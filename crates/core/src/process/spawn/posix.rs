@@ -11,8 +11,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 
+use super::super::alive::identify_child;
 use super::super::entry::IGNORED;
 use super::{SignalMask, Spawn, pointers};
+use crate::task::ProcessIdentity;
 
 /// In the SDK since macOS 10.15, not in the libc crate.
 const POSIX_SPAWN_SETSID: libc::c_int = 0x0400;
@@ -88,6 +90,14 @@ impl Spawn<'_> {
             )
         })?;
         Ok(pid)
+    }
+
+    /// Executes it and returns which process it is.
+    ///
+    /// # Errors
+    /// The errno of whatever failed, of the exec mostly.
+    pub(super) fn run_identified(&self) -> Result<ProcessIdentity, Errno> {
+        self.run().map(identify_child)
     }
 
     fn file_actions(&self) -> Result<FileActions, Errno> {

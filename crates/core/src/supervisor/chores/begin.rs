@@ -168,6 +168,7 @@ impl<'a> Chores<'a> {
             turn: None,
             never: String::new(),
             hook: None,
+            puts_away: Deadline::after(super::PUT_AWAY_AFTER),
         }
     }
 }

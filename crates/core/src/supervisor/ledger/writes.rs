@@ -1,10 +1,10 @@
 //! How the record is written.
 
 use std::io;
+use std::os::fd::AsFd;
 
 use super::Ledger;
 use crate::clock::Timestamp;
-use crate::process;
 use crate::store::Replaces;
 use crate::task::TaskState;
 
@@ -26,10 +26,10 @@ impl Ledger {
         Ok(())
     }
 
-    /// Has the record go to the disk.
+    /// Has the record go to the disk, and takes away the one that it has replaced.
     pub(crate) fn settle_record(&self) {
         if let Some(record) = self.unsettled.take() {
-            process::begin_write_out(&record);
+            record.settle(self.dir.as_fd());
         }
     }
 

@@ -11,8 +11,11 @@ use crate::task::{FailReason, TaskRecord, TaskState};
 /// Its record, completed by what can be known of it, and whether no end was in it.
 pub(super) fn found(dir: &TaskDir, errand: Errand) -> io::Result<(TaskRecord, bool)> {
     let mut record = read_record(dir)?;
+    if errand == Errand::Start {
+        // Written by its caller, a moment ago.
+        return Ok((record, true));
+    }
     if record.facts.state == TaskState::Starting
-        && errand != Errand::Start
         && first_marked(&record.facts.run_token)?.is_none()
         && let Some(previous) = dir.read_previous()
     {
