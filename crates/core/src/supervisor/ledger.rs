@@ -258,6 +258,8 @@ impl Ledger {
             self.note(event);
         }
         self.live = None;
+        // Who has been woken by that on this very processor goes first.
+        std::thread::yield_now();
         self.settle_record();
     }
 
