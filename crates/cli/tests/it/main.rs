@@ -46,6 +46,8 @@ mod follow_many;
 mod growth;
 // Probes, and waiting until a task is ready.
 mod health;
+#[cfg(target_os = "linux")]
+mod held_up;
 // Good and bad places for the tasks, and who may read them.
 mod home;
 // Homes as released versions have left them.

@@ -3,8 +3,10 @@
 //! A waiter opens the task's FIFO, *then* reads the record, then waits for the FIFO to hang up:
 //! the supervisor closes it right after the end is on record, and the kernel closes it when the
 //! supervisor is killed. Where the FIFO has no writer (it is lost, or about to be replaced) the
-//! end of the process that matters is waited for instead. The record is the truth in any case:
-//! being woken only means to read it again.
+//! end of the process that matters is waited for instead. Whether it has one is asked before the
+//! record is read, too: a supervisor that has put an end on record may stay for long, for what was
+//! left behind or for a hook. The record is the truth in any case: being woken only means to read it
+//! again.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -222,12 +224,13 @@ impl Vigil {
     pub(super) fn keep(home: &Home, id: &TaskId) -> Result<(Observed, Option<Vigil>)> {
         let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
         let live = open_live(&dir);
+        let live = live.filter(|live| process::POLL_TELLS_HANG_UP && has_writer(live));
         // Only now: what happens after this reading hangs up a FIFO that is already open.
         let observed = find(home, id)?;
         if observed.status().is_terminal() {
             return Ok((observed, None));
         }
-        let fd = match live.filter(|live| process::POLL_TELLS_HANG_UP && has_writer(live)) {
+        let fd = match live {
             Some(live) => Some(OwnedFd::from(live)),
             None => watch_process(&dir, &observed),
         };

@@ -79,7 +79,7 @@ fn look_at(home: &Home, id: &TaskId, on: Milestone, watches: &mut Watches) -> io
         return Ok(Seen::Removed);
     };
     // First what tells of a change, then the look: what happens after it is told.
-    let live = open_live(&dir);
+    let live = open_live(&dir).filter(has_writer);
     if on == Milestone::Ready {
         let again = home.task_dir(id).map_err(io::Error::other)?;
         again.into_iter().for_each(|dir| watches.record(dir));
@@ -91,7 +91,7 @@ fn look_at(home: &Home, id: &TaskId, on: Milestone, watches: &mut Watches) -> io
     if progress != Progress::Waiting {
         return Ok(Seen::Present(progress));
     }
-    match (live.filter(has_writer), observed.condition) {
+    match (live, observed.condition) {
         (Some(live), _) if process::POLL_TELLS_HANG_UP => watches.hang_up(live),
         (_, Condition::Supervised(pid)) => watches.supervisor(&dir, pid),
         (_, Condition::Unsupervised) => match main_of(&observed) {
