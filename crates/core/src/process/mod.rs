@@ -20,6 +20,7 @@ mod os;
 #[path = "macos.rs"]
 mod os;
 mod reap;
+mod rest;
 mod signal;
 mod spawn;
 mod terminal;
@@ -45,6 +46,7 @@ pub(crate) use os::{
     working_directory,
 };
 pub(crate) use reap::{Reaped, child_has_ended, reap, reap_child, reap_waiting};
+pub(crate) use rest::poll_for_long;
 pub(crate) use signal::{die_with_parent, kill_group, send, send_while};
 pub(crate) use spawn::{ADDRESS_SPACE_IS_LIMITED, Confinement, SignalMask, Spawn, open_group};
 pub(crate) use terminal::PseudoTerminal;

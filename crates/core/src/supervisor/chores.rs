@@ -13,7 +13,6 @@ mod work;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use super::detach::release_unused_memory;
 use super::execute::{Execution, Undo};
 use super::growth::Growth;
 use super::hook::RunningHook;
@@ -220,6 +219,11 @@ impl Chores<'_> {
             self.begin_probing();
         }
         while self.state != State::Ended {
+            let puts_away = self.puts_away.has_passed();
+            if puts_away {
+                self.puts_away = Deadline::NEVER;
+                self.ledger.settle_record();
+            }
             let deadline = self.next_deadline();
             let listen = listen_to(
                 self.ledger,
@@ -228,7 +232,11 @@ impl Chores<'_> {
                 self.turn.as_ref(),
                 self.hook.as_ref(),
             );
-            let heard = self.signals.wait(deadline, &listen)?;
+            let heard = if puts_away {
+                self.signals.wait_for_long(deadline, &listen)?
+            } else {
+                self.signals.wait(deadline, &listen)?
+            };
             let written = heard.written;
             self.ledger.attend_input(&heard.ready);
             self.attend_to(&heard);
@@ -236,11 +244,6 @@ impl Chores<'_> {
             // What is written has no part in how the task fares: the machine is not told.
             self.ledger
                 .with_growth(|growth, dir| growth.attend(dir, written));
-            if self.puts_away.has_passed() {
-                self.puts_away = Deadline::NEVER;
-                self.ledger.settle_record();
-                release_unused_memory();
-            }
         }
         self.part_with_probe();
         self.ledger.close_input();

@@ -5,9 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::clock::Deadline;
+use crate::process;
 use crate::wait::poll_timeout;
 
 /// What was heard.
@@ -81,6 +82,24 @@ impl Signals {
 
     /// Sleeps until something is heard or the deadline has passed.
     pub(crate) fn wait(&mut self, deadline: Deadline, others: &[Listen<'_>]) -> io::Result<Heard> {
+        self.wait_by(poll, deadline, others)
+    }
+
+    /// The same, after giving back the memory that it took to get here.
+    pub(crate) fn wait_for_long(
+        &mut self,
+        deadline: Deadline,
+        others: &[Listen<'_>],
+    ) -> io::Result<Heard> {
+        self.wait_by(process::poll_for_long, deadline, others)
+    }
+
+    fn wait_by(
+        &mut self,
+        poll: impl FnOnce(&mut [PollFd<'_>], PollTimeout) -> nix::Result<i32>,
+        deadline: Deadline,
+        others: &[Listen<'_>],
+    ) -> io::Result<Heard> {
         let mut ready = Vec::new();
         let signals = PollFd::new(self.source.as_fd(), PollFlags::POLLIN);
         let told = if others.is_empty() {
