@@ -33,9 +33,15 @@ pub(crate) fn success(command: &str, data: &impl Serialize, code: u8) -> u8 {
     }
 }
 
+/// So many tasks take more than a pipe has room for, and its reader most of the time.
+const MANY_TASKS: usize = 200;
+
 /// Prints a page of tasks in one line, without making values of what is text already.
 pub(crate) fn page(page: &ListPage) -> u8 {
     // Not through the standard library's own buffer, which looks for ends of lines.
+    if page.len() > MANY_TASKS {
+        enlarge_pipe(output());
+    }
     let written = output().try_clone_to_owned().and_then(|output| {
         let mut target = BufWriter::with_capacity(Piece::FULL, File::from(output));
         write_page(&mut target, page)

@@ -128,6 +128,7 @@ fn leftovers(home: &Path) -> Vec<String> {
         "queues",
         "list.cache",
         "list.dirty",
+        "list.folder",
         "list.lock",
     ];
     left.extend(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cli, text, with, work};
+use crate::harness::{Cli, eventually, text, with, work};
 
 /// More than are read without keeping anything.
 const MANY: usize = 140;
@@ -299,6 +299,55 @@ fn what_is_damaged_or_of_elsewhere_is_made_anew() {
     fs::remove_file(cli.home().join("list.dirty")).unwrap();
     cli.start_and_wait(work("t7", ["exit", "0"]));
     assert_changes_nothing(&cli, "list.dirty was deleted");
+}
+
+/// Lists until the names in the folder are noted, which they are once it has been left alone for a
+/// while.
+fn note_names(cli: &Cli) -> PathBuf {
+    let noted = cli.home().join("list.folder");
+    let _ = fs::remove_file(&noted);
+    let is_noted = || {
+        cli.run("list").ok();
+        noted.exists()
+    };
+    eventually(is_noted, "the names are noted");
+    noted
+}
+
+#[test]
+fn names_that_are_noted_change_no_answer() {
+    let cli = home_of(600);
+    cli.run("list").ok();
+    cli.start(work("runs", ["hang"]));
+    let noted = note_names(&cli);
+    // What changes in a folder that stays is no change of the folder around it.
+    assert_eq!(cli.list(json!({ "status": "running" })), ["runs"]);
+    cli.stop("runs");
+    assert_eq!(cli.list(json!({ "status": "running" })), [""; 0]);
+    assert_changes_nothing(&cli, "stop");
+    cli.run("restart").text("t3").ok();
+    cli.wait("t3");
+    assert_changes_nothing(&cli, "restart");
+    cli.start_and_wait(work("t5", ["exit", "0"]));
+    assert_eq!(cli.list(json!({ "limit": 1 })), ["t5"]);
+    assert_changes_nothing(&cli, "start anew");
+    let good = fs::read(&noted).unwrap();
+    for at in [0, 9, 30, good.len() - 9, good.len() - 1] {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0x20;
+        fs::write(&noted, bytes).unwrap();
+        assert_eq!(cli.list(json!({ "limit": 1 })), ["t5"], "byte {at}");
+    }
+    fs::write(&noted, good).unwrap();
+    // And what does is one.
+    cli.run("remove").text("t6").ok();
+    assert_changes_nothing(&cli, "remove");
+    cli.start_and_wait(work("new", ["exit", "0"]));
+    assert_eq!(cli.list(json!({ "limit": 1 })), ["new"]);
+    note_names(&cli);
+    assert_changes_nothing(&cli, "noted again");
+    fs::remove_dir_all(cli.task_file("t7", "")).unwrap();
+    assert_changes_nothing(&cli, "a folder was removed by hand");
 }
 
 #[test]

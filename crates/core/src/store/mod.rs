@@ -25,6 +25,7 @@
 //!   tasks/<id>/cgroup                where the group of a run with limits is
 //!   tasks/<id>/supervisor.panic      what a supervisor said when it broke
 //!   list.cache                       ended tasks as `list` shows them; see `list_cache/`
+//!   list.folder                      which names in `tasks` are not in there
 //!   list.dirty                       which of them have changed since
 //!   logs/<id>.log                    exactly what the command wrote
 //!   logs/<id>.stderr.log             its standard error, with "stderr": "separate"
@@ -73,7 +74,7 @@ pub(crate) use hook::hook_claim;
 pub(crate) use input::{InputLock, forget_text, keep_text, open_text, settle_text};
 pub(crate) use leftovers::{Replaced, sweep_leftovers};
 pub(crate) use list_cache::{
-    CacheWriter, Entry, FreshTask, FreshTasks, Identity, ListCache, Texts,
+    CacheWriter, Entry, FolderState, FreshTask, FreshTasks, Identity, ListCache, Texts,
 };
 pub(crate) use lock::{Candidacy, Holder, ShortLock, SupervisorLock, try_record_lock};
 pub(crate) use observe::{observe, observe_among_others, observe_settled};
@@ -81,7 +82,7 @@ pub(crate) use observed::Readiness;
 pub(crate) use queue::{Line, Presence, Ticket};
 pub(crate) use remove::{remove_task, size_on_disk, sweep_trash, sweep_unfinished};
 pub(crate) use task_dir::{Replaces, TaskDir, encode_record, file};
-pub(crate) use tasks_folder::TasksFolder;
+pub(crate) use tasks_folder::{Names, TasksFolder};
 pub(crate) use ttl::{mark as mark_ttl, marked_until, unmark as unmark_ttl};
 pub(crate) use want::{Verb, Want};
 pub use work::EXTENSION_FILE;

@@ -12,7 +12,7 @@ use nix::sys::stat::{Mode, fstat};
 
 use super::format::{FORMAT_VERSION, stat};
 use super::home::{LOGS, TASKS};
-use super::{FreshTasks, Home, Identity, TaskDir, file};
+use super::{FolderState, FreshTasks, Home, Identity, TaskDir, file};
 use crate::error::Result;
 use crate::task::{Facets, Task, TaskId, TaskRecord, tell_plain_end};
 
@@ -40,6 +40,19 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    /// Nothing that is longer than an id is a task.
+    pub(super) fn add(&mut self, inode: u64, name: &[u8]) {
+        if let Ok(len @ 1..) = u8::try_from(name.len()) {
+            self.each.push((inode, self.text.len(), len));
+            self.text.extend_from_slice(name);
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.each.len()
+    }
+
     /// Inode and name of each.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let name = |at: usize, len: u8| &self.text[at..at + usize::from(len)];
@@ -69,6 +82,11 @@ impl TasksFolder {
         }
     }
 
+    /// What tells that the same names are in there; `None` while a change might not show.
+    pub(crate) fn state(&self) -> Option<FolderState> {
+        FolderState::settled(&self.fd)
+    }
+
     /// The names of what is in there, tasks or not.
     ///
     /// # Errors
@@ -80,12 +98,8 @@ impl TasksFolder {
         for entry in Dir::openat(&self.fd, ".", flags, Mode::empty()).map_err(read)? {
             let entry = entry.map_err(read)?;
             let name = entry.file_name().to_bytes();
-            // Nothing that is longer is an id.
-            if let Ok(len @ 1..) = u8::try_from(name.len())
-                && name[0] != b'.'
-            {
-                names.each.push((entry.ino(), names.text.len(), len));
-                names.text.extend_from_slice(name);
+            if !name.starts_with(b".") {
+                names.add(entry.ino(), name);
             }
         }
         Ok(names)

@@ -2,6 +2,7 @@
 
 mod filter;
 mod page;
+mod present;
 mod reading;
 mod scan;
 

@@ -140,6 +140,16 @@ impl ListPage {
         self.found.total
     }
 
+    /// How many are on this page.
+    pub fn len(&self) -> usize {
+        self.found.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.found.rows.is_empty()
+    }
+
     /// Goes into `after` for the next page; `None` on the last one.
     pub fn next(&self) -> Option<String> {
         let last = self.found.rows.last().filter(|_| self.found.has_more)?;
@@ -163,18 +173,22 @@ impl ListPage {
         let cache = self.found.cache.as_ref();
         let mut texts = cache.map(|cache| (cache, Texts::of(cache, self.found.rows.len())));
         let mut rows = self.found.rows.as_slice();
-        let mut separator: &[u8] = b"";
+        let mut is_first = true;
         while let [first, rest @ ..] = rows {
             let entries = |cache| rows.iter().map_while(move |row| row.cached_in(cache));
             let run = texts.as_mut();
             let run = run.and_then(|(cache, texts)| texts.run(entries(*cache)));
             let task;
-            let (text, count) = match run {
-                Some(run) => run,
+            let (is_separate, text, count) = match run {
+                // In one piece, if that can be.
+                Some(run) => match run.behind_another.filter(|_| !is_first) {
+                    Some(texts) => (false, texts, run.count),
+                    None => (!is_first, run.texts, run.count),
+                },
                 None => match self.text_of(first)? {
                     Some(text) => {
                         task = text;
-                        (&*task, 1)
+                        (!is_first, &*task, 1)
                     }
                     None => {
                         rows = rest;
@@ -182,9 +196,11 @@ impl ListPage {
                     }
                 },
             };
-            give(separator)?;
+            if is_separate {
+                give(b",")?;
+            }
             give(text)?;
-            separator = b",";
+            is_first = false;
             rows = &rows[count..];
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::filter::{Listed, absolute, matches};
 use super::page::{Found, ReadTask, Row};
+use super::present::{Present, Sorted};
 use super::reading::{Portion, Unread, read_all};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -79,21 +80,11 @@ impl Scan<'_> {
             Sources::CacheAndFolders => ListCache::open(self.home),
             Sources::Folders => None,
         };
-        let names = folder.names(self.home)?;
-        let number = |inode, name| cache.as_ref().and_then(|cache| cache.number(inode, name));
-        let numbers = names.iter().map(|(inode, name)| number(inode, name));
-        let numbers: Vec<Option<u32>> = numbers.collect();
-        let unknown = numbers.iter().filter(|number| number.is_none()).count();
-        self.writer = CacheWriter::prepare(self.home, cache.as_mut(), unknown);
-        let mut known = vec![false; cache.as_ref().map_or(0, ListCache::len)];
-        let mut unread = Vec::new();
-        for ((inode, name), number) in names.iter().zip(numbers) {
-            let has_changed = || cache.as_ref().is_some_and(|cache| cache.has_changed(name));
-            let known = number.and_then(|number| known.get_mut(number as usize));
-            match known.filter(|_| !has_changed()) {
-                Some(known) => *known = true,
-                None => unread.push((inode, name)),
-            }
+        let present = Present::look(self.home, &folder, cache.as_ref())?;
+        self.writer = CacheWriter::prepare(self.home, cache.as_mut(), present.unknown());
+        let Sorted { known, unread } = present.sort(cache.as_ref());
+        if let (Some(cache), None) = (&cache, &self.writer) {
+            present.note(self.home, cache, &known);
         }
         let is_kept = self.writer.is_some();
         let (home, count) = (self.home, unread.len());

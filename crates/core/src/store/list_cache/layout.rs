@@ -164,7 +164,7 @@ impl<'a> Entry<'a> {
     }
 
     /// The inode of the task's folder.
-    pub(super) fn folder(&self) -> Option<u64> {
+    pub(crate) fn folder(&self) -> Option<u64> {
         self.fields(at::FOLDER).u64()
     }
 
@@ -187,7 +187,7 @@ impl<'a> Entry<'a> {
         TaskStatus::ALL.get(number as usize).copied()
     }
 
-    pub(super) fn id_bytes(&self) -> &'a [u8] {
+    pub(crate) fn id_bytes(&self) -> &'a [u8] {
         self.fields(at::TEXTS).bytes().flatten().unwrap_or(b"")
     }
 
@@ -264,7 +264,7 @@ fn put_text(bytes: &mut Vec<u8>, text: Option<&str>) {
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(taken)
@@ -278,7 +278,7 @@ impl<'a> Fields<'a> {
         Some(u64::from_le_bytes(*self.take(8)?.first_chunk()?))
     }
 
-    fn i64(&mut self) -> Option<i64> {
+    pub(super) fn i64(&mut self) -> Option<i64> {
         Some(i64::from_le_bytes(*self.take(8)?.first_chunk()?))
     }
 

@@ -9,6 +9,7 @@
 //!
 //! Everything else is read from the folders. The file may be deleted at any time.
 
+mod beside;
 mod changes;
 mod fresh;
 mod layout;
@@ -28,6 +29,7 @@ use super::Home;
 use super::format::open_for_reading;
 use crate::process;
 use crate::task::{Task, TaskId};
+pub(crate) use beside::FolderState;
 use changes::Changes;
 pub(crate) use changes::{announce, is_unfinished};
 pub(crate) use fresh::{FreshTask, FreshTasks};
@@ -51,6 +53,8 @@ pub(crate) struct ListCache {
     index: Vec<u8>,
     changes: Changes,
     changed: BTreeSet<Vec<u8>>,
+    /// Tells it apart from all others.
+    mark: u64,
 }
 
 impl ListCache {
@@ -82,6 +86,7 @@ impl ListCache {
             index,
             changes,
             changed: BTreeSet::new(),
+            mark: checksum(&begin),
         };
         let changed = cache.changes.read_on()?;
         cache.note_changed(&changed);
@@ -107,6 +112,11 @@ impl ListCache {
     /// The number of the entry of a folder, whether it can still be believed or not.
     pub(crate) fn number(&self, inode: u64, name: &[u8]) -> Option<u32> {
         Table::of(&self.index[..Table::size(self.count)]).find(folder_key(inode, name))
+    }
+
+    /// Whether any of its entries are not to be believed any more.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
     }
 
     /// Whether the entry of this task is not to be believed any more.

@@ -18,6 +18,16 @@ pub(crate) struct Texts<'a> {
     ahead: usize,
 }
 
+/// Texts that lie together, with commas in between.
+#[derive(Debug)]
+pub(crate) struct Run<'t> {
+    pub(crate) texts: &'t [u8],
+    /// The same with a comma in front, where one is there.
+    pub(crate) behind_another: Option<&'t [u8]>,
+    /// How many they are.
+    pub(crate) count: usize,
+}
+
 impl<'a> Texts<'a> {
     /// `wanted`: about how many will be asked for.
     pub(crate) fn of(cache: &'a ListCache, wanted: usize) -> Self {
@@ -31,22 +41,19 @@ impl<'a> Texts<'a> {
 
     /// The text of an entry; `None` when it is damaged.
     pub(crate) fn get(&mut self, entry: &Entry<'_>) -> Option<&[u8]> {
-        let (text, _) = self.run(std::iter::once(*entry))?;
-        Some(text)
+        let run = self.run(std::iter::once(*entry))?;
+        Some(run.texts)
     }
 
-    /// The texts of as many of these entries as lie together, with commas in between, and how many
-    /// that are. `None` when the first one is damaged.
-    pub(crate) fn run<'e>(
-        &mut self,
-        entries: impl Iterator<Item = Entry<'e>>,
-    ) -> Option<(&[u8], usize)> {
+    /// The texts of as many of these entries as lie together. `None` when the first one is damaged.
+    pub(crate) fn run<'e>(&mut self, entries: impl Iterator<Item = Entry<'e>>) -> Option<Run<'_>> {
         let (mut begin, mut end, mut count) = (0, 0, 0);
         for entry in entries {
             let Some(place) = entry.place() else { break };
             let len = place.len as usize;
             if count == 0 && len <= LONGEST_TEXT && self.position(&place).is_none() {
-                self.fill(place.offset, len);
+                // With what is in front of it.
+                self.fill(place.offset.saturating_sub(1), len + 1);
             }
             let Some(at) = self.position(&place) else {
                 break;
@@ -61,7 +68,15 @@ impl<'a> Texts<'a> {
             end = at + len;
             count += 1;
         }
-        (count > 0).then(|| (&self.chunk[begin..end], count))
+        if count == 0 {
+            return None;
+        }
+        let is_behind_another = begin > 0 && self.chunk[begin - 1] == SEPARATOR;
+        Some(Run {
+            texts: &self.chunk[begin..end],
+            behind_another: is_behind_another.then(|| &self.chunk[begin - 1..end]),
+            count,
+        })
     }
 
     /// Where in the chunk a text is, if it is in there.
