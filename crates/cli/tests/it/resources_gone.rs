@@ -67,6 +67,10 @@ fn on_a_full_disk_ends_are_told_and_nothing_stops() {
         );
         let noisy = json!({ "id": "noisy", "shell": noisy });
         cli.start(noisy);
+        // Until then they have records more than they need.
+        for id in ["ends", "stays", "noisy"] {
+            cli.await_rest(id);
+        }
         let filler = cli.fill();
 
         assert_can_be_looked_at(&cli, "stays");
@@ -127,6 +131,9 @@ fn without_inodes_nothing_begins_and_everything_can_end() {
         let go = cli.file("go");
         cli.start(work("ends", ["wait-file", &go, "exit", "3"]));
         cli.start(work("stays", ["print", "x", "hang"]));
+        for id in ["ends", "stays"] {
+            cli.await_rest(id);
+        }
         let filler = cli.take_inodes();
         assert_can_be_looked_at(&cli, "stays");
         assert_no_start(&cli, "ENOSPC");
