@@ -97,6 +97,8 @@ fn measure(setup: &Setup, only: Option<&str>, rows: &mut Vec<Row>) -> Result {
         .filter(|(name, _)| only.is_none_or(|only| only == *name))
     {
         println!("measuring {name}");
+        // What the group before has written is not to be in the way of this one.
+        nix::unistd::sync();
         let measured = group(setup).map_err(|problem| format!("{name}: {problem}"))?;
         rows.extend(measured.into_iter().map(|row| row.of(name)));
     }

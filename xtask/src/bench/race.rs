@@ -2,10 +2,14 @@
 
 use std::io::Read;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::report::{Row, Samples};
 use crate::{Result, command};
+
+/// Between two turns. What one has left to be done in the background is not to slow down the next: it
+/// made a shell beside us a quarter slower.
+const REST: Duration = Duration::from_millis(3);
 
 /// Something that can be measured again and again; one turn answers with a figure.
 pub struct Contender<'a> {
@@ -23,7 +27,8 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// Lets the contenders take turns in milliseconds, `between` runs after each round, untimed.
+/// Lets the contenders take turns in milliseconds, with a short rest between them; `between` runs
+/// after each round, untimed.
 ///
 /// The first contender is the one that the others are compared with. Who begins changes with
 /// each round; the first round warms up and is not counted.
@@ -36,6 +41,7 @@ pub fn race(
     let mut samples = vec![Samples::default(); count];
     for round in 0..=rounds {
         for place in 0..count {
+            std::thread::sleep(REST);
             let index = (place + round) % count;
             let figure = (contenders[index].turn)()?;
             if round > 0 {
