@@ -12,6 +12,7 @@ mod cursor_text;
 mod cut;
 mod line;
 mod lines_file;
+mod literal;
 mod open;
 mod pattern;
 mod reader;

@@ -1,9 +1,11 @@
 //! What a search looks for.
 
+use memchr::{memchr, memrchr};
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange};
 use regex_syntax::hir::{Hir, HirKind, Look, Repetition};
 
+use super::literal::Literal;
 use crate::error::Result;
 use crate::request::invalid;
 
@@ -21,6 +23,7 @@ pub(crate) const LARGEST_PATTERN: usize = 4 << 20;
 pub(crate) struct Pattern {
     in_block: Regex,
     in_line: Regex,
+    literal: Option<Literal>,
 }
 
 impl Pattern {
@@ -45,13 +48,18 @@ impl Pattern {
             return Err(invalid(field, "no line can match it", hint));
         };
         // The same for most, which have no `$`.
+        let literal = Literal::of(&in_line);
         let in_block = within_line(&parsed, Look::EndCRLF).filter(|block| *block != in_line);
         let in_line = build(field, &in_line)?;
         let in_block = match in_block {
             Some(in_block) => build(field, &in_block)?,
             None => in_line.clone(),
         };
-        Ok(Self { in_block, in_line })
+        Ok(Self {
+            in_block,
+            in_line,
+            literal,
+        })
     }
 
     /// Whether it matches somewhere in a line, which is given without its end.
@@ -65,9 +73,24 @@ impl Pattern {
     }
 
     /// An offset in (or at the end of) the first line from `from` on that may match. Certain,
-    /// unless there is a `\r` in the line.
+    /// unless there is a `\r` in the line. A line begins at `from`.
     pub(super) fn find_candidate(&self, lines: &[u8], from: usize) -> Option<usize> {
-        self.in_block.shortest_match_at(lines, from)
+        let Some(literal) = &self.literal else {
+            return self.in_block.shortest_match_at(lines, from);
+        };
+        let mut from = from;
+        loop {
+            let at = literal.find(lines, from)?;
+            if literal.is_enough {
+                return Some(at);
+            }
+            let begin = memrchr(b'\n', &lines[from..at]).map_or(from, |end| from + end + 1);
+            let end = memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
+            if let Some(found) = self.in_block.shortest_match_at(&lines[..end], begin) {
+                return Some(found);
+            }
+            from = lines.len().min(end + 1);
+        }
     }
 }
 
