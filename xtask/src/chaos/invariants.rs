@@ -53,7 +53,8 @@ pub fn list(round: &mut Round<'_>) -> Result<BTreeMap<String, Value>, String> {
 fn agree(round: &mut Round<'_>, tasks: &BTreeMap<String, Value>) -> Result<(), String> {
     for (id, listed) in tasks.iter().filter(|(_, task)| has_ended(task)) {
         let one = json!({ "id": id });
-        round.ask(Call::new("logs", one.clone()))?;
+        let logs = round.ask(Call::new("logs", one.clone()))?;
+        check_lines(round, id, listed, &logs);
         let events = round.ask(Call::new("events", one.clone()))?;
         let shown = events["frames"][0]["data"]["task"].clone();
         for verb in ["status", "wait"] {
@@ -71,6 +72,17 @@ fn agree(round: &mut Round<'_>, tasks: &BTreeMap<String, Value>) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// A log has the lines of its own start, and no other's.
+fn check_lines(round: &mut Round<'_>, id: &str, task: &Value, logs: &Value) {
+    let mut lines = logs["lines"].as_array().into_iter().flatten();
+    if round.last_start.is_some()
+        && id == "a"
+        && let Some(line) = lines.find(|line| **line != task["name"])
+    {
+        round.problem(format!("the log of {} holds {line}", task["name"]));
+    }
 }
 
 pub fn has_ended(task: &Value) -> bool {

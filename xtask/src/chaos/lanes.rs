@@ -41,7 +41,7 @@ type Life = (
     &'static [Role],
 );
 
-const LIVES: [Life; 27] = [
+const LIVES: [Life; 28] = [
     (
         "start",
         nothing,
@@ -70,6 +70,12 @@ const LIVES: [Life; 27] = [
         &[Launched],
     ),
     ("start anew", ended, start_hanging, &[Caller, Launched]),
+    (
+        "start anew, to its end",
+        ended,
+        start_waiting,
+        &[Caller, Launched],
+    ),
     (
         "start instead",
         running,

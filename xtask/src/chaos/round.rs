@@ -52,6 +52,8 @@ pub struct Round<'a> {
     pub history: Vec<String>,
     /// Ids whose start was answered with ok.
     pub started: BTreeSet<String>,
+    /// The mark of the start that nobody has come after, if it was answered with ok.
+    pub last_start: Option<String>,
     begun: Instant,
 }
 
@@ -76,6 +78,7 @@ impl<'a> Round<'a> {
             problems: Vec::new(),
             history: Vec::new(),
             started: BTreeSet::new(),
+            last_start: None,
             begun: Instant::now(),
         })
     }

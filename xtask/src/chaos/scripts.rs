@@ -54,7 +54,7 @@ impl Scripts {
         self.given += 1;
         let mark = format!("m{}", self.given);
         let exit = self.truth.exit(i64::from(10 + self.given));
-        let begin = self.truth.begin(&mark);
+        let begin = format!("{}echo {mark}; ", self.truth.begin(&mark));
         let act = match kind {
             Kind::Exits(0) => exit,
             Kind::Exits(ms) => format!("sleep 0.{ms:03}; {exit}"),

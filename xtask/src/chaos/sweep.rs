@@ -91,6 +91,7 @@ pub fn attack(
     }
     let counted = tracer.release(round.children)?;
     check_promise(round, attacked)?;
+    note_start(round, attacked)?;
     Ok((counted, hit))
 }
 
@@ -111,6 +112,20 @@ fn check_promise(round: &mut Round<'_>, attacked: usize) -> Result<(), String> {
                 ));
             }
         }
+    }
+    Ok(())
+}
+
+/// A start that is answered with ok is what the task is from then on.
+fn note_start(round: &mut Round<'_>, attacked: usize) -> Result<(), String> {
+    let call = &round.callers[attacked].call;
+    let mark = call.payload["name"].as_str().map(str::to_owned);
+    let is_alone = attacked + 1 == round.callers.len();
+    if call.verb == "start"
+        && is_alone
+        && let Answer::Ok(_) = round.finish(attacked)?
+    {
+        round.last_start = mark;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::call::{Call, Caller};
+use super::call::{Answer, Call, Caller};
 use super::invariants::{runs_of, told};
 use super::round::{Round, Victim};
 use super::truth::Notes;
@@ -42,9 +42,35 @@ pub fn judge(round: &mut Round<'_>, tasks: &BTreeMap<String, Value>) {
         }
     }
     problems.extend(hooks(round, &notes));
+    problems.extend(of_others(round, tasks));
     for problem in problems {
         round.problem(problem);
     }
+}
+
+/// What is told of another start than the one that was answered.
+fn of_others(round: &Round<'_>, tasks: &BTreeMap<String, Value>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (number, answer) in &round.answers {
+        let call = &round.callers[*number].call;
+        let meant = &call.payload["name"];
+        let may_be_another = call.payload["if_running"] == "reuse" || !meant.is_string();
+        if let Answer::Ok(data) = answer
+            && call.verb == "start"
+            && !may_be_another
+            && data["task"]["name"] != *meant
+        {
+            let told = &data["task"]["name"];
+            problems.push(format!("the start of {meant} was answered with {told}"));
+        }
+    }
+    if let Some(mark) = &round.last_start
+        && let Some(task) = tasks.get("a")
+        && task["name"] != *mark
+    {
+        problems.push(format!("a is {}, and {mark} was started", task["name"]));
+    }
+    problems
 }
 
 fn end_in_words(task: &Value) -> String {

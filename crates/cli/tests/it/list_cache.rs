@@ -346,6 +346,14 @@ fn names_that_are_noted_change_no_answer() {
     assert_eq!(cli.list(json!({ "limit": 1 })), ["new"]);
     note_names(&cli);
     assert_changes_nothing(&cli, "noted again");
+    // Its folder is another one, though the cache still has the one before.
+    cli.run("remove").text("t8").ok();
+    cli.start_and_wait(work("filler", ["exit", "0"]));
+    cli.start_and_wait(work("t8", ["exit", "0"]));
+    note_names(&cli);
+    assert_changes_nothing(&cli, "started anew in another folder");
+    cli.start_and_wait(work("t8", ["exit", "1"]));
+    assert_changes_nothing(&cli, "started anew again");
     fs::remove_dir_all(cli.task_file("t7", "")).unwrap();
     assert_changes_nothing(&cli, "a folder was removed by hand");
 }

@@ -45,8 +45,9 @@ mod follow_many;
 // When lines were written, how much of them is kept, and what that costs: nothing while silent.
 mod growth;
 // Probes, and waiting until a task is ready.
-mod health;
 #[cfg(target_os = "linux")]
+mod half_begun;
+mod health;
 mod held_up;
 // Good and bad places for the tasks, and who may read them.
 mod home;

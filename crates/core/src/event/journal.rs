@@ -83,10 +83,21 @@ impl Journal {
     /// Puts a new generation's journal in the place of the earlier one.
     pub(crate) fn publish(&mut self, dir: &TaskDir) -> io::Result<()> {
         if self.file == file::NEXT_EVENTS {
-            renameat(dir, file::NEXT_EVENTS, dir, file::EVENTS)?;
+            Self::publish_aside(dir)?;
             self.file = file::EVENTS;
         }
         Ok(())
+    }
+
+    /// Whether the journal of this generation has not been published.
+    pub(crate) fn is_aside(dir: &TaskDir, generation: &Generation) -> bool {
+        let entries = read_entries(dir, file::NEXT_EVENTS);
+        entries.iter().any(|entry| entry.generation == *generation)
+    }
+
+    /// Publishes it.
+    pub(crate) fn publish_aside(dir: &TaskDir) -> io::Result<()> {
+        Ok(renameat(dir, file::NEXT_EVENTS, dir, file::EVENTS)?)
     }
 
     /// Throws away what was not published.
@@ -146,8 +157,12 @@ fn is_torn(journal: &File) -> io::Result<bool> {
 
 /// Every entry that can be read, in order. What cannot be read is skipped: it hurts nothing else.
 pub(crate) fn read_journal(dir: &TaskDir) -> Vec<JournalEntry> {
+    read_entries(dir, file::EVENTS)
+}
+
+fn read_entries(dir: &TaskDir, file: &str) -> Vec<JournalEntry> {
     use std::os::fd::AsFd;
-    let bytes = read_all(dir.as_fd(), file::EVENTS).unwrap_or_default();
+    let bytes = read_all(dir.as_fd(), file).unwrap_or_default();
     bytes
         .split(|&byte| byte == b'\n')
         .filter_map(|line| serde_json::from_slice(line).ok())

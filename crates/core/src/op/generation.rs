@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::await_end::await_unsupervised;
+use super::settle::take_charge;
 use crate::client::Client;
 use crate::clock::{Deadline, Timestamp};
 use crate::error::{Error, Result};
@@ -99,11 +100,15 @@ impl New<'_> {
     }
 
     fn prepare(&self) -> Result<Launch<'_>> {
-        Launch::prepare(LaunchTask {
+        Launch::prepare(self.launch_task())
+    }
+
+    fn launch_task(&self) -> LaunchTask<'_> {
+        LaunchTask {
             home: self.home,
             id: self.id,
             dir: self.dir,
-        })
+        }
     }
 
     fn go(&self, launch: Launch<'_>) -> Result<Pending> {
@@ -116,10 +121,10 @@ impl New<'_> {
         record: &TaskRecord,
         previous: Option<&[u8]>,
     ) -> Result<Task> {
-        let heard = pending.wait(self.deadline.later(Deadline::after(HANDSHAKE)));
-        let facts = match heard {
+        let deadline = self.deadline.later(Deadline::after(HANDSHAKE));
+        let facts = match pending.wait(deadline) {
             Err(error) if error.is_want_of_supervisor() => {
-                return self.without_an_answer(error, record, previous);
+                self.without_an_answer(error, record, previous)?
             }
             heard => heard?,
         };
@@ -129,13 +134,14 @@ impl New<'_> {
     }
 
     /// The supervisor has ended before it could answer. If it was killed just after it had executed
-    /// the command, the task has begun; one that failed by itself may not have come to undo anything.
+    /// the command, the task has begun, and gets another; one that failed by itself may not have come
+    /// to undo anything.
     fn without_an_answer(
         &self,
         error: Error,
         record: &TaskRecord,
         previous: Option<&[u8]>,
-    ) -> Result<Task> {
+    ) -> Result<Facts> {
         let token = &record.facts.run_token;
         if await_unsupervised(self.home, self.id, self.dir, self.deadline).is_err() {
             return Err(error);
@@ -143,7 +149,9 @@ impl New<'_> {
         if let Ok(Some(observed)) = observe_settled(self.home, self.id, self.lock)
             && observed.has_begun(|facts| facts.run_token == *token)
         {
-            return Ok(observed.task());
+            let deadline = self.deadline.later(Deadline::after(HANDSHAKE));
+            let task = self.launch_task();
+            return take_charge(self.client, task, self.lock, observed.condition, deadline);
         }
         if first_marked(token).is_ok_and(|found| found.is_none()) {
             self.undo(record, previous);

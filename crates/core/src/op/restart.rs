@@ -5,14 +5,14 @@
 
 use super::in_parallel;
 use super::position::Positions;
-use super::settle::Settled;
+use super::settle::{Settled, take_charge};
 use crate::client::{Client, find};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::request::{BatchAnswer, Restart, Target, TaskAnswer};
 use crate::store::Home;
-use crate::supervisor::{Errand, Launch, check_limits};
-use crate::task::{RunToken, Task, TaskId};
+use crate::supervisor::{Errand, Launch, check_limits, ended_unheard};
+use crate::task::{Facts, Task, TaskId};
 
 /// Restarts many tasks, at most `concurrency` at once.
 pub fn restart_many(
@@ -62,31 +62,46 @@ pub(super) fn execute_again(
     // The successor has its own copy of the lock, and lets go of it once it has asked the present
     // supervisor to make way: others may stop the task while that takes its time.
     drop(task);
-    let before = record.facts.run_token.clone();
-    record.facts = match pending.wait(deadline) {
-        Ok(facts) => facts,
-        Err(error) => return without_an_answer(home, id, error, &before),
+    record.facts = match pending.hear(deadline) {
+        Ok(Some(facts)) => facts,
+        Ok(None) => without_an_answer(client, home, id, &record.facts, deadline)?,
+        Err(error) => return Err(with_its_task(home, id, error)),
     };
     let mut task = Task::of(&record, &home.log_path(id), true);
     Positions::of(home).tell(&mut task);
     Ok(task)
 }
 
-/// The task that was not told to have begun again: how it stands, beside the error. If its new
-/// supervisor was killed just after it had executed the command, it has begun all the same.
-fn without_an_answer(home: &Home, id: &TaskId, error: Error, before: &RunToken) -> Result<Task> {
+/// The new supervisor was killed. If it had just executed the command, the run has begun, and gets
+/// another. `before`: what it was to follow.
+fn without_an_answer(
+    client: &Client,
+    home: &Home,
+    id: &TaskId,
+    before: &Facts,
+    deadline: Deadline,
+) -> Result<Facts> {
+    let is_the_next = |facts: &Facts| {
+        facts.generation == before.generation && facts.run_token != before.run_token
+    };
+    match Settled::take(home, id, deadline) {
+        // Whoever supervises it was launched by somebody else.
+        Ok(task) if task.supervisor()?.is_none() && task.observed.has_begun(is_the_next) => {
+            let condition = task.observed.condition;
+            take_charge(client, task.launch_task(), &task.lock, condition, deadline)
+        }
+        _ => Err(ended_unheard(id.clone())),
+    }
+}
+
+/// The error of a task that did not begin again, with how it stands.
+fn with_its_task(home: &Home, id: &TaskId, error: Error) -> Error {
     let is_known = matches!(
         error,
         Error::TaskWaitTimedOut { .. } | Error::TaskNotRunning { .. }
     );
     match find(home, id) {
-        Ok(observed) if is_known => Err(error.with_task(&observed.task())),
-        Ok(observed)
-            if error.is_want_of_supervisor()
-                && observed.has_begun(|facts| facts.run_token != *before) =>
-        {
-            Ok(observed.task())
-        }
-        _ => Err(error),
+        Ok(observed) if is_known => error.with_task(&observed.task()),
+        _ => error,
     }
 }

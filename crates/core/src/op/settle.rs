@@ -231,6 +231,24 @@ impl<'a> Settled<'a> {
     }
 }
 
+/// Puts a supervisor in charge of a run that has begun, as was observed, and whose own supervisor was
+/// killed before it could say so: it is on record then, and its logs are in their places.
+pub(super) fn take_charge(
+    client: &Client,
+    task: LaunchTask<'_>,
+    lock: &ShortLock,
+    condition: Condition,
+    deadline: Deadline,
+) -> Result<Facts> {
+    let errand = match condition {
+        Condition::Unsupervised => Errand::Attend,
+        _ => Errand::Adopt,
+    };
+    Launch::prepare(task)?
+        .go(errand, client.supervisor(), lock)?
+        .wait(deadline)
+}
+
 /// Wakes a supervisor for a wish, if it is still this one.
 pub(super) fn wake(dir: &TaskDir, supervisor: i32, verb: Verb) {
     send_while(supervisor, &[verb.wake_signal()], || {

@@ -20,6 +20,7 @@ fn look(pid: i32) -> io::Result<Option<ProcessIdentity>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Living {
     pub identity: ProcessIdentity,
+    pub parent: i32,
     /// Whether it has begun a session.
     pub leads_session: bool,
 }
@@ -30,6 +31,7 @@ pub(crate) fn living_with_children(pid: i32) -> io::Result<(Option<Living>, Vec<
     let living = stat.and_then(|stat| {
         Some(Living {
             identity: living(pid, stat)?,
+            parent: stat.parent,
             leads_session: stat.session == pid,
         })
     });

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 
-use super::cgroup::{Leaf, sweep_leaf};
+use super::cgroup::Leaf;
 use super::command::Command;
 use super::confine::Plan;
 use super::growth::Growth;
@@ -16,7 +16,8 @@ use super::handshake::{SpawnFailure, is_heard};
 use super::input::{Prepared, remove_names};
 use super::launch::errno_of;
 use super::ledger::Ledger;
-use super::log_file::{LogPlace, LogSource, Logs, remove};
+use super::log_file::{LogPlace, LogSource, Logs};
+use super::placement::Placement;
 use super::tree::Tree;
 use crate::error::SpawnStep;
 use crate::log::LogStream;
@@ -189,30 +190,15 @@ impl Execution<'_> {
         Ok((log, in_folder, metadata.modified()?))
     }
 
-    /// Puts new logs in their place. What was known of those that they replace is of no use any more.
+    /// Puts new logs in their place.
     pub(super) fn put_in_place(&self, logs: &mut Logs, source: LogSource) -> io::Result<()> {
-        let replaces = match source {
-            LogSource::First => false,
-            LogSource::Anew => true,
-            LogSource::Present => return Ok(()),
-        };
-        settle_text(&self.ledger.dir, &self.ledger.record, replaces)?;
-        logs.in_folder = self.log_place(LogStream::Main).put_in_place(source)?;
-        if logs.stderr.is_some() {
-            logs.in_folder &= self.log_place(LogStream::Stderr).put_in_place(source)?;
-        } else if replaces {
-            self.log_place(LogStream::Stderr).remove()?;
-        }
-        if replaces {
-            for stream in [LogStream::Main, LogStream::Stderr] {
-                // They name their generation, so a leftover is only litter.
-                let _ = remove(&self.ledger.dir, stream.cut_name());
-                let _ = remove(&self.ledger.dir, stream.lines_name());
-            }
-            let _ = remove(&self.ledger.dir, file::TIMELINE);
-            if self.ledger.leaf.is_none() {
-                sweep_leaf(&self.ledger.dir);
-            }
+        if !matches!(source, LogSource::Present) {
+            let placement = Placement {
+                home: self.home,
+                dir: &self.ledger.dir,
+                record: &self.ledger.record,
+            };
+            logs.in_folder = placement.put_in_place(source, self.ledger.leaf.is_some())?;
         }
         Ok(())
     }

@@ -12,13 +12,12 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, openat, renameat};
 use nix::sys::stat::Mode;
 
 use super::cgroup::outside_of_tasks;
-use super::handshake::{self, Answer};
+use super::pending::{Pending, no_supervisor};
 use super::{ENTRY, Errand, RUN_VARIABLE, VARIABLE_PREFIX, descriptor};
-use crate::clock::Deadline;
-use crate::error::{Error, Result, SpawnStep};
+use crate::error::Result;
 use crate::process::{Confinement, SignalMask, Spawn};
 use crate::store::{Home, ShortLock, TASKS, TaskDir, file, kept_environment, make_anew, make_fifo};
-use crate::task::{Facts, TaskId};
+use crate::task::TaskId;
 
 /// Which program becomes the supervisor. It must call [`crate::supervisor::take_over`] first
 /// thing in its `main`.
@@ -169,60 +168,6 @@ fn launch_outside_of_tasks(supervisor: &Spawn<'_>) -> std::result::Result<(), Er
         }
     }
     supervisor.run().map(drop)
-}
-
-/// A supervisor that has not answered yet. It goes on whether it is listened to or not.
-pub(crate) struct Pending {
-    id: TaskId,
-    answer: OwnedFd,
-}
-
-impl Pending {
-    /// Waits for the answer.
-    ///
-    /// # Errors
-    /// [`Error::SpawnFailed`] as the supervisor told it (what it had made is gone again);
-    /// [`Error::TaskNotRunning`] when the task was stopped before the next run began;
-    /// [`Error::TaskWaitTimedOut`] when it has not answered by the deadline.
-    pub(crate) fn wait(self, deadline: Deadline) -> Result<Facts> {
-        let id = self.id;
-        match handshake::hear(self.answer, deadline) {
-            Ok(Some(Answer::Ready(facts))) => Ok(*facts),
-            Ok(Some(Answer::Stopped)) => Err(Error::not_running(
-                format!("{id} was stopped while its restart waited for the present run to end"),
-                "Somebody stopped it on purpose; start or restart it if it should run after all.",
-            )
-            .with("id", id.to_string())),
-            Ok(Some(Answer::Failed(failure))) => Err(Error::SpawnFailed {
-                id,
-                step: failure.step,
-                subject: failure.subject,
-                errno: Errno::from_raw(failure.errno),
-                explanation: failure.explanation,
-            }),
-            Ok(None) => {
-                let explanation = "it ended before it had executed the command".to_owned();
-                Err(no_supervisor(id, Errno::EPIPE, Some(explanation)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                let message = format!("the supervisor of {id} has not answered yet");
-                Err(Error::timed_out(message).with("id", id.to_string()))
-            }
-            Err(error) => Err(Error::Internal {
-                message: format!("the answer of the supervisor of {id} cannot be read: {error}"),
-            }),
-        }
-    }
-}
-
-fn no_supervisor(id: TaskId, errno: Errno, explanation: Option<String>) -> Error {
-    Error::SpawnFailed {
-        id,
-        step: SpawnStep::Supervisor,
-        subject: "background-tasks".to_owned(),
-        errno,
-        explanation,
-    }
 }
 
 fn open_live(dir: &TaskDir) -> std::result::Result<OwnedFd, Errno> {

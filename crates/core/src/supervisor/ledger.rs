@@ -107,14 +107,7 @@ impl Ledger {
     ///
     /// The journal first: a follower gives no line of a run before it has seen it begin.
     pub(crate) fn running(&mut self, main: ProcessIdentity, before: Lengths) -> io::Result<()> {
-        let facts = &mut self.record.facts;
-        facts.cleared = false;
-        let started = EventData::Started {
-            pid: main.pid,
-            run: facts.run,
-            work: facts.work,
-        };
-        self.journal.append(&self.dir, facts, before, started)?;
+        self.note_start(main, before)?;
         let (started_at, _) = self
             .executed
             .unwrap_or_else(|| (Timestamp::now(), Stopwatch::start()));
@@ -125,6 +118,17 @@ impl Ledger {
         self.prepare(TaskState::running(main, started_at, health));
         // Its caller waits for the answer, and many a run is over before this would be on the disk.
         self.put()
+    }
+
+    pub(super) fn note_start(&mut self, main: ProcessIdentity, before: Lengths) -> io::Result<()> {
+        let facts = &mut self.record.facts;
+        facts.cleared = false;
+        let started = EventData::Started {
+            pid: main.pid,
+            run: facts.run,
+            work: facts.work,
+        };
+        self.journal.append(&self.dir, facts, before, started)
     }
 
     /// The run is on record and its log in place: what was before it is not needed any more.

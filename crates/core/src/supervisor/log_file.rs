@@ -147,6 +147,23 @@ impl LogPlace<'_> {
         Ok(true)
     }
 
+    /// The same for the log of a later generation that may be in its place already.
+    pub(super) fn put_in_place_if_aside(&self) -> io::Result<()> {
+        if self.dir.exists(self.stream.next_name()) {
+            self.put_in_place(LogSource::Anew)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the present log its public name where nothing has that.
+    pub(super) fn publish_if_unknown(&self) -> io::Result<()> {
+        let name = self.stream.log_name();
+        if self.dir.exists(name) && stat(self.home, &self.public())?.is_none() {
+            self.publish(name)?;
+        }
+        Ok(())
+    }
+
     /// Gives a log of the task folder its public name. What has that name now is replaced in one
     /// step, so that there is always a log to read.
     fn publish(&self, name: &str) -> Result<(), Errno> {

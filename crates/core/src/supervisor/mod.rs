@@ -39,6 +39,8 @@ mod line_up;
 mod log_file;
 mod machine;
 mod owner;
+mod pending;
+mod placement;
 mod policy;
 mod probe;
 mod run;
@@ -59,7 +61,8 @@ pub(crate) use confine::{Enforcement, check_limits, enforcements};
 pub(crate) use folder_watch::kernel_tells;
 pub(crate) use growth::PERIOD as LINE_PERIOD;
 pub(crate) use hook::{KEPT as HOOK_OUTPUT, LONGEST as HOOK_TIME};
-pub(crate) use launch::{Launch, Pending, Task as LaunchTask};
+pub(crate) use launch::{Launch, Task as LaunchTask};
+pub(crate) use pending::{Pending, ended_unheard};
 pub(crate) use scan::{
     FARTHEST as WATCH_BACKLOG, LAST as WATCH_LAST, LONGEST as WATCH_LINE, PROMPT as WITHOUT_END,
     TOLD as WATCH_TOLD,

@@ -18,6 +18,7 @@ use super::launch::home_of;
 use super::ledger::{About, Ledger};
 use super::log_file::LogSource;
 use super::machine::Event;
+use super::placement::Placement;
 use super::signals::Signals;
 use super::succession::{Asked, ask_predecessor};
 use super::turn::Turn;
@@ -85,11 +86,21 @@ impl Supervisor {
             }
         };
         let (record, was_open) = found(&dir, errand)?;
-        let replaces = errand == Errand::Start && dir.size_of(file::PREVIOUS_RECORD) > 0;
+        // What it replaces may be damaged, up to being empty.
+        let replaces = errand == Errand::Start && dir.exists(file::PREVIOUS_RECORD);
         let journal = match errand {
             Errand::Start if replaces => Journal::anew(&dir)?,
             Errand::Start => Journal::first(),
-            _ => Journal::continued(&dir),
+            _ => {
+                let placement = Placement {
+                    home: &home,
+                    dir: &dir,
+                    record: &record,
+                };
+                // What cannot be done now is left to the next.
+                let _ = placement.finish();
+                Journal::continued(&dir)
+            }
         };
         let ledger = Ledger::open(dir, record, journal, live);
         let mut supervisor = Self {

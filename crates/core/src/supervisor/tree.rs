@@ -90,11 +90,11 @@ impl Tree {
     }
 
     /// Looks for all of its processes.
-    fn walk(&self) -> Walk {
+    fn walk(&self) -> Walk<'_> {
         self.walk_as(Walk::default())
     }
 
-    fn walk_as(&self, mut walk: Walk) -> Walk {
+    fn walk_as<'a>(&self, mut walk: Walk<'a>) -> Walk<'a> {
         if let Some(probe) = self.probe {
             walk.pass_over(probe);
         }
@@ -162,11 +162,7 @@ impl Tree {
         // Whoever forks faster than we look is left to SIGKILL, which sweeps until nothing is left.
         for _ in 0..8 {
             let before = told.len();
-            for process in self.walk().living {
-                if told.insert(process) {
-                    process::send(&process, signals);
-                }
-            }
+            self.walk_as(Walk::telling(signals, &mut told));
             if told.len() == before {
                 return;
             }
@@ -175,37 +171,14 @@ impl Tree {
 
     /// One sweep of SIGKILL.
     pub(crate) fn kill(&self) {
-        for process in self.walk().living {
-            self.send(process, SignalNumber::KILL);
-        }
+        self.walk_as(Walk::telling(&[SignalNumber::KILL], &mut BTreeSet::new()));
     }
 
     /// Has everything stand still, as far as it can be caught up with. Slower than killing at once,
     /// but what keeps up its number by forking (at the limit of its user's processes, say) gets no
     /// room for the next child as long as the others stand there.
     pub(crate) fn freeze(&self) {
-        let mut told = BTreeSet::new();
-        for _ in 0..8 {
-            let before = told.len();
-            for process in self.walk().living {
-                if told.insert(process) {
-                    self.send(process, SignalNumber::STOP);
-                }
-            }
-            if told.len() == before {
-                return;
-            }
-        }
-    }
-
-    /// Between listing and signalling a process may have ended and its pid may be somebody else's:
-    /// the pid is pinned first, and must still be in the tree then.
-    fn send(&self, process: ProcessIdentity, signal: SignalNumber) {
-        if !self.is_foreign() && process::PROMPT_TREE_EXIT {
-            process::send_while(process.pid, &[signal], || descends_from_us(process.pid));
-        } else {
-            process::send(&process, &[signal]);
-        }
+        self.signal(&[SignalNumber::STOP]);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which tasks there are: those that the cache knows, and those that have to be read.
 
+use std::collections::BTreeSet;
+
 use crate::error::Result;
 use crate::store::{FolderState, Home, ListCache, Names, TasksFolder};
 
@@ -62,10 +64,15 @@ impl Present {
         }
         // What the folder has was not asked then.
         if let Some(cache) = cache.filter(|cache| self.is_unchanged && cache.has_changes()) {
+            let noted: BTreeSet<&[u8]> = self.names.iter().map(|(_, name)| name).collect();
             for ((_, entry), known) in cache.entries().zip(&mut known) {
-                if cache.has_changed(entry.id_bytes()) {
+                let name = entry.id_bytes();
+                if cache.has_changed(name) {
                     *known = false;
-                    unread.push((entry.folder().unwrap_or(0), entry.id_bytes()));
+                    // One that was removed and started anew is noted with its new folder.
+                    if !noted.contains(name) {
+                        unread.push((entry.folder().unwrap_or(0), name));
+                    }
                 }
             }
         }

@@ -6,11 +6,11 @@ use nix::fcntl::renameat;
 
 use super::{Growth, Ledger};
 use crate::clock::Timestamp;
-use crate::event::EventData;
+use crate::event::{EventData, JournalEntry, read_journal};
 use crate::log::timeline::Lengths;
 use crate::process;
 use crate::store::{encode_record, failed, file};
-use crate::task::{FailReason, MainExit, Reason, RunToken, TaskState};
+use crate::task::{FailReason, MainExit, ProcessIdentity, Reason, RunToken, TaskState};
 
 /// What the next run is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,28 @@ pub(crate) enum About {
 }
 
 impl Ledger {
+    /// The run is found to have been executed by a supervisor that was killed before it had put that
+    /// on record, and perhaps before it had told.
+    pub(crate) fn found_running(&mut self, main: ProcessIdentity) {
+        let facts = &self.record.facts;
+        let mut journal = read_journal(&self.dir);
+        journal.retain(|entry| entry.generation == facts.generation);
+        let is_told = |entry: &JournalEntry| {
+            entry.run == facts.run && matches!(entry.event, EventData::Started { .. })
+        };
+        if journal.iter().any(is_told) {
+            return;
+        }
+        // Its logs may have grown since: they were not shorter than at what was last told.
+        let before = journal
+            .last()
+            .map_or_else(Lengths::default, |last| Lengths {
+                main: last.log_offset,
+                stderr: last.stderr_offset,
+            });
+        let _ = self.note_start(main, before);
+    }
+
     /// This run is over and the next begins after a while.
     pub(crate) fn backing_off(
         &mut self,

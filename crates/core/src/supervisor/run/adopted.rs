@@ -18,6 +18,7 @@ impl Supervisor {
             && let Ok(Some(main)) = first_marked(&facts.run_token)
         {
             facts.state = TaskState::running(main, facts.updated_at, Health::None);
+            self.ledger.found_running(main);
         }
         self.ledger.adopted();
     }

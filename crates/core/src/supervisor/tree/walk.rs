@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::others::{is_of_another_task, is_supervisor};
+use super::{descends_from_us, own_pid};
 use crate::process;
-use crate::task::{ProcessIdentity, RunToken};
+use crate::task::{ProcessIdentity, RunToken, SignalNumber};
 
 /// Collects processes and what they descend to.
 #[derive(Default)]
-pub(super) struct Walk {
+pub(super) struct Walk<'a> {
     pub found: Vec<i32>,
     /// Those of them that had not ended.
     pub living: Vec<ProcessIdentity>,
@@ -18,13 +19,41 @@ pub(super) struct Walk {
     pub is_blind: bool,
     /// Whether one that lives is all that is to be known.
     one_will_do: bool,
+    /// What each that lives is to be told, on the way.
+    message: Option<Message<'a>>,
+    /// Our pid, if all of them descend from us: then a pid that is somebody else's by now is known.
+    below: Option<i32>,
 }
 
-impl Walk {
+/// Signals that each process gets once.
+struct Message<'a> {
+    signals: &'a [SignalNumber],
+    told: &'a mut BTreeSet<ProcessIdentity>,
+}
+
+/// A pid, and what listed it as its child.
+#[derive(Clone, Copy)]
+struct Listed {
+    pid: i32,
+    by: Option<i32>,
+}
+
+impl<'a> Walk<'a> {
     /// Looks no further than to the first that lives.
     pub(super) fn for_one() -> Self {
         Self {
             one_will_do: true,
+            ..Self::default()
+        }
+    }
+
+    /// Signals each that lives and is not among `told`, as soon as it is come upon.
+    pub(super) fn telling(
+        signals: &'a [SignalNumber],
+        told: &'a mut BTreeSet<ProcessIdentity>,
+    ) -> Self {
+        Self {
+            message: Some(Message { signals, told }),
             ..Self::default()
         }
     }
@@ -53,6 +82,7 @@ impl Walk {
         token: &RunToken,
         judged: &mut BTreeSet<i32>,
     ) {
+        self.below = (process::PROMPT_TREE_EXIT && supervisor == own_pid()).then_some(supervisor);
         let children: BTreeSet<i32> = self.children(supervisor).into_iter().collect();
         // Who has gone is forgotten: the pid may be somebody else's next time.
         judged.retain(|pid| children.contains(pid));
@@ -97,26 +127,59 @@ impl Walk {
     /// Adds a process and what it has started.
     pub(super) fn add(&mut self, root: i32) {
         // A list instead of recursion: a chain of processes may be longer than our stack.
-        let mut waiting = vec![root];
-        while let Some(pid) = waiting.pop() {
+        let mut waiting = vec![Listed {
+            pid: root,
+            by: None,
+        }];
+        while let Some(listed) = waiting.pop() {
+            let pid = listed.pid;
             if !self.seen.insert(pid) {
                 continue;
             }
-            let looked = process::living_with_children(pid);
-            self.is_blind |= looked.is_err();
-            let (living, children) = looked.unwrap_or_default();
-            // What has ended is no supervisor any more. One that lives is executed in a session of
-            // its own before it is in its task's folder.
-            if living.is_some_and(|living| living.leads_session) && is_supervisor(pid) {
-                continue;
-            }
-            self.found.push(pid);
-            self.living.extend(living.map(|living| living.identity));
+            let children = match self.message.take() {
+                None => self.look_at(listed),
+                // Between listing and signalling a process may have ended, and its pid may be
+                // somebody else's: it is looked at while it is pinned.
+                Some(message) => {
+                    let mut children = Vec::new();
+                    process::send_while(pid, message.signals, || {
+                        let before = self.living.len();
+                        children = self.look_at(listed);
+                        let lives = self.living.get(before);
+                        lives.is_some_and(|&process| message.told.insert(process))
+                    });
+                    self.message = Some(message);
+                    children
+                }
+            };
             if self.is_done() {
                 return;
             }
-            waiting.extend(children);
+            waiting.extend(children.into_iter().map(|child| Listed {
+                pid: child,
+                by: Some(pid),
+            }));
         }
+    }
+
+    /// Takes a process down, unless it is none of ours; returns its children.
+    fn look_at(&mut self, Listed { pid, by }: Listed) -> Vec<i32> {
+        let looked = process::living_with_children(pid);
+        self.is_blind |= looked.is_err();
+        let (living, children) = looked.unwrap_or_default();
+        if let Some(living) = living {
+            // A parent that ended in between has handed it on, to us mostly.
+            let is_ours = self.below.is_none_or(|us| {
+                by.is_none_or(|by| [by, us].contains(&living.parent)) || descends_from_us(pid)
+            });
+            // One that lives is executed in a session of its own before it is in its task's folder.
+            if !is_ours || living.leads_session && is_supervisor(pid) {
+                return Vec::new();
+            }
+            self.living.push(living.identity);
+        }
+        self.found.push(pid);
+        children
     }
 
     pub(super) fn add_session(&mut self, session: i32) {
