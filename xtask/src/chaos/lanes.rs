@@ -73,7 +73,7 @@ const LIVES: [Life; 28] = [
     (
         "start anew, to its end",
         ended,
-        start_waiting,
+        start_lasting,
         &[Caller, Launched],
     ),
     (
@@ -150,6 +150,11 @@ fn start_ending(round: &mut Round<'_>) -> Call {
 
 fn start_waiting(round: &mut Round<'_>) -> Call {
     start(round, Kind::Exits(3)).with("--wait")
+}
+
+/// Its command outlives a supervisor that is killed, for long enough to be found.
+fn start_lasting(round: &mut Round<'_>) -> Call {
+    start(round, Kind::Exits(150)).with("--wait")
 }
 
 fn start_leaving(round: &mut Round<'_>) -> Call {

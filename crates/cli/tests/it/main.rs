@@ -20,6 +20,7 @@ mod after;
 mod agents;
 // Prompts one after the other, whoever dies in between.
 mod agents_conversation;
+mod agents_prompts;
 // The agents' CLIs, played by scripts.
 mod agents_providers;
 // Arrays of payloads: results in order, refused as a whole or failing one by one.

@@ -143,17 +143,22 @@ impl New<'_> {
         previous: Option<&[u8]>,
     ) -> Result<Facts> {
         let token = &record.facts.run_token;
-        if await_unsupervised(self.home, self.id, self.dir, self.deadline).is_err() {
+        let is_alone = || await_unsupervised(self.home, self.id, self.dir, self.deadline).is_ok();
+        if !is_alone() {
             return Err(error);
         }
         if let Ok(Some(observed)) = observe_settled(self.home, self.id, self.lock)
             && observed.has_begun(|facts| facts.run_token == *token)
         {
             let deadline = self.deadline.later(Deadline::after(HANDSHAKE));
-            let task = self.launch_task();
-            return take_charge(self.client, task, self.lock, observed.condition, deadline);
+            let (task, condition) = (self.launch_task(), observed.condition);
+            let facts = take_charge(self.client, task, self.lock, condition, deadline)?;
+            // If the command has ended before that one came, what was there before holds.
+            if facts.run_token == *token {
+                return Ok(facts);
+            }
         }
-        if first_marked(token).is_ok_and(|found| found.is_none()) {
+        if is_alone() && first_marked(token).is_ok_and(|found| found.is_none()) {
             self.undo(record, previous);
         }
         Err(error)

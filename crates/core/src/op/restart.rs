@@ -44,28 +44,46 @@ pub fn restart(client: &Client, request: &Restart, deadline: Deadline) -> Result
     let home = client.home_of(&request.id)?;
     let task = Settled::take(&home, &request.id, deadline)?;
     task.supervisor()?;
-    execute_again(client, task, Errand::Restart, deadline).map(TaskAnswer::of)
+    execute_again(client, task, Errand::Restart, deadline, |_| ()).map(TaskAnswer::of)
 }
 
-/// Launches a supervisor that executes the next run of a task.
+/// Launches a supervisor that executes the next run of a task. `undo`: what is left to be undone, under
+/// the task's short lock, where that could not be executed.
 pub(super) fn execute_again(
     client: &Client,
     task: Settled<'_>,
     errand: Errand,
     deadline: Deadline,
+    undo: impl FnOnce(&Settled<'_>),
 ) -> Result<Task> {
     let (home, id) = (task.home, task.id);
     let mut record = task.observed.record()?.clone();
-    check_limits(&record.spec.limits)?;
-    let pending =
-        Launch::prepare(task.launch_task())?.go(errand, client.supervisor(), &task.lock)?;
-    // The successor has its own copy of the lock, and lets go of it once it has asked the present
-    // supervisor to make way: others may stop the task while that takes its time.
-    drop(task);
+    let launched = check_limits(&record.spec.limits)
+        .and_then(|()| Launch::prepare(task.launch_task()))
+        .and_then(|launch| launch.go(errand, client.supervisor(), &task.lock));
+    let pending = match launched {
+        Ok(pending) => pending,
+        Err(error) => {
+            undo(&task);
+            return Err(error);
+        }
+    };
+    // The successor has its own copy of the lock. One that has to wait for the present run lets go of
+    // it once it has asked the present supervisor to make way: others may stop the task while that takes
+    // its time.
+    let held = (errand != Errand::Restart).then_some(task);
     record.facts = match pending.hear(deadline) {
         Ok(Some(facts)) => facts,
-        Ok(None) => without_an_answer(client, home, id, &record.facts, deadline)?,
-        Err(error) => return Err(with_its_task(home, id, error)),
+        Ok(None) => {
+            drop(held);
+            without_an_answer(client, home, id, &record.facts, deadline)?
+        }
+        Err(error) => {
+            if let (Error::SpawnFailed { .. }, Some(task)) = (&error, &held) {
+                undo(task);
+            }
+            return Err(with_its_task(home, id, error));
+        }
     };
     let mut task = Task::of(&record, &home.log_path(id), true);
     Positions::of(home).tell(&mut task);
@@ -84,13 +102,16 @@ fn without_an_answer(
     let is_the_next = |facts: &Facts| {
         facts.generation == before.generation && facts.run_token != before.run_token
     };
+    let unheard = || ended_unheard(id.clone());
     match Settled::take(home, id, deadline) {
         // Whoever supervises it was launched by somebody else.
         Ok(task) if task.supervisor()?.is_none() && task.observed.has_begun(is_the_next) => {
             let condition = task.observed.condition;
             take_charge(client, task.launch_task(), &task.lock, condition, deadline)
+                // If the command has ended before that one came, what was there before holds.
+                .and_then(|facts| is_the_next(&facts).then_some(facts).ok_or_else(unheard))
         }
-        _ => Err(ended_unheard(id.clone())),
+        _ => Err(unheard()),
     }
 }
 

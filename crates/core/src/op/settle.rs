@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::process::{self, send_while};
 use crate::store::{
     Candidacy, Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TASKS, TaskDir, Verb,
-    Want, first_of_run, hook_claim, observe_settled,
+    Want, Work, first_of_run, hook_claim, observe_settled,
 };
 use crate::supervisor::{Errand, ID_VARIABLE, Launch, LaunchTask};
 use crate::task::{Facts, StopSettings, TaskId, TaskRecord};
@@ -174,6 +174,15 @@ impl<'a> Settled<'a> {
     /// As [`Settled::has_strays`].
     pub(super) fn needs_supervisor(&self) -> Result<bool> {
         Ok(self.has_strays()? || self.owes_hook())
+    }
+
+    /// Whether there is work that no run has been about.
+    pub(super) fn has_waiting_work(&self) -> bool {
+        self.observed.record().is_ok_and(|record| {
+            let facts = &record.facts;
+            let waiting = || Work::of(&self.dir, facts).waiting(facts);
+            record.spec.extension.is_some() && waiting().is_ok_and(|count| count > 0)
+        })
     }
 
     fn owes_hook(&self) -> bool {

@@ -112,6 +112,7 @@ pub(super) fn end_processes(
     deadline: Deadline,
 ) -> Result<()> {
     let mut meant = None;
+    let mut has_dropped_work = false;
     loop {
         let task = Settled::take_to_stop(home, id, deadline)?;
         let record = task.observed.record().ok();
@@ -131,7 +132,8 @@ pub(super) fn end_processes(
             drop(lock);
             // If it is killed before it is done, the next round sees what it left.
             await_end_of(home, id, &dir, pid, deadline)?;
-        } else if task.needs_supervisor()? {
+        } else if task.needs_supervisor()? || !has_dropped_work && task.has_waiting_work() {
+            has_dropped_work = true;
             task.adopt_and_stop(client, stop, deadline)?;
         } else {
             if let Some(record) = record.filter(|record| was_interrupted(record)) {

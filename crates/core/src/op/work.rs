@@ -18,9 +18,9 @@ use crate::task::{Extension, Task, TaskId, TaskRecord};
 ///
 /// # Errors
 /// [`Error::TaskNotFound`]; [`Error::CommandInput`] for a task that takes no work, and for an empty
-/// piece; [`Error::SpawnFailed`], [`Error::Store`] and [`Error::TaskWaitTimedOut`], after which the
-/// piece waits for the next one to be given; [`Error::Unsupported`] when its supervisor is out of
-/// reach.
+/// piece; [`Error::SpawnFailed`], after which the piece has not been given; [`Error::Store`] and
+/// [`Error::TaskWaitTimedOut`], after which it waits for the next one to be given;
+/// [`Error::Unsupported`] when its supervisor is out of reach.
 pub fn give_work(client: &Client, id: &TaskId, piece: &[u8], deadline: Deadline) -> Result<Task> {
     if piece.is_empty() {
         let hint = "Give at least one byte.";
@@ -44,7 +44,7 @@ pub fn give_work(client: &Client, id: &TaskId, piece: &[u8], deadline: Deadline)
             home.error("write", &name, error)
         })?;
         if task.observed.status().is_terminal() {
-            return execute_again(client, task, Errand::Next, deadline);
+            return begin_next(client, task, given.number, deadline);
         }
         if !given.is_closed {
             return Ok(find(&home, id)?.task());
@@ -52,6 +52,18 @@ pub fn give_work(client: &Client, id: &TaskId, piece: &[u8], deadline: Deadline)
         drop(task);
         return begin_when_over(client, &home, &record, given.number, deadline);
     }
+}
+
+/// Has the next run begin. A piece that it could not be executed for was not given.
+fn begin_next(client: &Client, task: Settled<'_>, number: u64, deadline: Deadline) -> Result<Task> {
+    execute_again(client, task, Errand::Next, deadline, |task| {
+        if let Ok(record) = task.dir.read_record()
+            && record.facts.work < number
+        {
+            // Where it cannot be dropped it waits for the next one to be given.
+            let _ = Work::of(&task.dir, &record.facts).drop_piece(number);
+        }
+    })
 }
 
 /// The present run ends without looking at this piece.
@@ -71,7 +83,7 @@ fn begin_when_over(
     }
     let is_begun = record.facts.work >= number;
     if !is_begun && task.observed.status().is_terminal() {
-        return execute_again(client, task, Errand::Next, deadline);
+        return begin_next(client, task, number, deadline);
     }
     if !is_begun && record.facts.run == before.facts.run {
         let message = format!("the present run of {id} is still ending");

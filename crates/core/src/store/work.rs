@@ -148,16 +148,7 @@ impl<'a> Work<'a> {
         loop {
             match self.look(number)? {
                 Entry::Piece => {
-                    // The name stays: what is behind it keeps its number.
-                    let aside = format!("{WORK}dropped.new");
-                    self.remove(&aside)?;
-                    create_new(self.dir.as_fd(), &aside)?;
-                    renameat(
-                        self.dir,
-                        aside.as_str(),
-                        self.dir,
-                        self.name(number).as_str(),
-                    )?;
+                    self.drop_piece(number)?;
                     dropped += 1;
                 }
                 Entry::None if self.close(number)? => return Ok(Closed { dropped }),
@@ -166,6 +157,15 @@ impl<'a> Work<'a> {
             }
             number += 1;
         }
+    }
+
+    /// Nobody will do this piece. Its name stays: what is behind it keeps its number.
+    pub(crate) fn drop_piece(&self, number: u64) -> io::Result<()> {
+        let aside = format!("{WORK}dropped.new");
+        self.remove(&aside)?;
+        create_new(self.dir.as_fd(), &aside)?;
+        let name = self.name(number);
+        Ok(renameat(self.dir, aside.as_str(), self.dir, name.as_str())?)
     }
 
     /// The last number under which earlier runs have refused work.

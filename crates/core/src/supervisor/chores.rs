@@ -13,13 +13,11 @@ mod work;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use super::execute::{Execution, Undo};
 use super::growth::Growth;
 use super::hook::RunningHook;
 use super::input::Input;
 use super::ledger::{About, Ledger};
 use super::limits::RunLimits;
-use super::log_file::LogSource;
 use super::machine::{Action, Event, Settings, State};
 use super::owner::OwnerWatch;
 use super::policy::Retries;
@@ -187,11 +185,7 @@ impl Chores<'_> {
             self.ledger
                 .next_run(std::mem::replace(&mut self.next_about, About::TheSame));
         }
-        let execution = Execution {
-            home: self.home,
-            ledger: self.ledger,
-        };
-        match execution.run(LogSource::Present, Undo::Record, &None) {
+        match self.execute() {
             Ok(main) => {
                 self.tree = Tree::own(main, &self.ledger.record.facts.run_token);
                 self.main = Some(main);
@@ -201,7 +195,10 @@ impl Chores<'_> {
                 self.begin_probing();
                 self.puts_away = Deadline::after(PUT_AWAY_AFTER);
             }
-            Err(_) => self.happen(Event::NotExecuted),
+            Err(failure) => {
+                self.execution().record_failure(&failure);
+                self.happen(Event::NotExecuted);
+            }
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) enum Undo {
     Restore,
     /// The failure is how the task ended: the run before is over, or nobody is there to be told.
     Record,
+    /// The record: whoever asked decides what follows.
+    Nothing,
 }
 
 /// A run about to be executed.
@@ -237,12 +239,16 @@ impl Execution<'_> {
                 self.ledger.forget_work();
                 self.ledger.restore_previous();
             }
-            Undo::Record => {
-                // A restart reads it.
-                let _ = settle_text(&self.ledger.dir, &self.ledger.record, true);
-                self.ledger.failed_to_start(failure.to_string());
-            }
+            Undo::Record => self.record_failure(failure),
+            Undo::Nothing => {}
         }
+    }
+
+    /// The failure is how the task ended.
+    pub(super) fn record_failure(&mut self, failure: &SpawnFailure) {
+        // A restart reads it.
+        let _ = settle_text(&self.ledger.dir, &self.ledger.record, true);
+        self.ledger.failed_to_start(failure.to_string());
     }
 }
 

@@ -198,6 +198,11 @@ impl Supervisor {
             self.errand = Errand::Attend;
             return Ok(self.ready());
         }
+        if self.errand == Errand::Next && !self.ledger.has_told_start() {
+            // It was lost before it had begun with its piece of work, which is not to be lost, too.
+            self.ledger.begin_lost_run();
+            return Ok(self.begin_run(LogSource::Present, Undo::Record, handshake));
+        }
         let reason = match state {
             TaskState::Failed { reason, .. } => reason,
             _ => FailReason::SupervisorLost,
@@ -256,7 +261,14 @@ impl Supervisor {
         let wish = self.ledger.dir.read_want();
         let wish = wish.filter(|want| want.is_for(&self.ledger.record.facts));
         let stop = match wish.map(|want| want.verb) {
-            Some(Verb::Stop(stop) | Verb::Restart(stop)) => stop,
+            Some(Verb::Stop(stop)) => {
+                // Nothing of it is to be done, also where there is no run to be ended any more.
+                if self.ledger.takes_work() {
+                    self.ledger.drop_work();
+                }
+                stop
+            }
+            Some(Verb::Restart(stop)) => stop,
             _ => self.ledger.record.spec.stop,
         };
         self.end_adopted(Event::Stop(stop))

@@ -5,13 +5,15 @@ use std::io;
 use crate::event::{EventData, JournalEntry, Run, RunEnd, StreamName, Told, Translate};
 use crate::log::{LogReader, LogStream, Position, Unfinished};
 use crate::store::TaskDir;
-use crate::task::Reason;
+use crate::task::{FailReason, Reason};
 
 /// A translator, and which run it is told of.
 pub(in crate::op) struct Telling<'a> {
     translator: Box<dyn Translate + 'a>,
     /// Whether a run has begun whose end has not been told.
     is_open: bool,
+    /// The last run that has begun.
+    run: u32,
 }
 
 /// Up to where what is stored is told.
@@ -28,6 +30,7 @@ impl<'a> Telling<'a> {
         Self {
             translator,
             is_open: false,
+            run: 0,
         }
     }
 
@@ -94,6 +97,12 @@ impl<'a> Telling<'a> {
             EventData::Started { .. } => Some(RunEnd::default()),
             event => run_end(event),
         };
+        // One that could not be executed has an end, too.
+        let unexecuted = Some(Reason::Failed(FailReason::SpawnFailed));
+        if end.as_ref().is_some_and(|end| end.reason == unexecuted) && !self.is_open {
+            let run = self.run + 1;
+            self.begin(run, 0);
+        }
         if let Some(end) = end
             && std::mem::take(&mut self.is_open)
         {
@@ -104,12 +113,14 @@ impl<'a> Telling<'a> {
     /// Tells the beginning of a run, behind its event.
     pub(in crate::op) fn behind(&mut self, event: &EventData) {
         if let EventData::Started { run, work, .. } = event {
-            self.is_open = true;
-            self.translator.begin(Run {
-                number: *run,
-                work: *work,
-            });
+            self.begin(*run, *work);
         }
+    }
+
+    fn begin(&mut self, number: u32, work: u64) {
+        self.is_open = true;
+        self.run = number;
+        self.translator.begin(Run { number, work });
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use super::super::execute::{Execution, Undo};
+use super::super::handshake::SpawnFailure;
 use super::super::ledger::About;
+use super::super::log_file::LogSource;
 use super::super::machine::{Action, Event, Sequel, State, step};
 use super::Chores;
 use crate::clock::Deadline;
-use crate::task::{KillReason, Reason};
+use crate::task::{KillReason, ProcessIdentity, Reason};
 
 impl Chores<'_> {
     /// What follows from an event. A task with more work does not end with a run, unless somebody
@@ -30,6 +33,26 @@ impl Chores<'_> {
             return step(self.settings, self.state, event);
         }
         decision
+    }
+
+    /// Executes the run. One that cannot be executed does not keep the next piece of work from its own.
+    pub(super) fn execute(&mut self) -> Result<ProcessIdentity, SpawnFailure> {
+        loop {
+            let executed = self
+                .execution()
+                .run(LogSource::Present, Undo::Nothing, &None);
+            if executed.is_ok() || !self.ledger.takes_work() || !self.ledger.has_more_work() {
+                return executed;
+            }
+            self.ledger.not_executed();
+        }
+    }
+
+    pub(super) fn execution(&mut self) -> Execution<'_> {
+        Execution {
+            home: self.home,
+            ledger: self.ledger,
+        }
     }
 
     /// A line has said that the run is done, or that it is not after all.

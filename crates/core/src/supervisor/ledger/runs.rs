@@ -25,13 +25,8 @@ impl Ledger {
     /// The run is found to have been executed by a supervisor that was killed before it had put that
     /// on record, and perhaps before it had told.
     pub(crate) fn found_running(&mut self, main: ProcessIdentity) {
-        let facts = &self.record.facts;
-        let mut journal = read_journal(&self.dir);
-        journal.retain(|entry| entry.generation == facts.generation);
-        let is_told = |entry: &JournalEntry| {
-            entry.run == facts.run && matches!(entry.event, EventData::Started { .. })
-        };
-        if journal.iter().any(is_told) {
+        let journal = self.own_journal();
+        if self.is_start_in(&journal) {
             return;
         }
         // Its logs may have grown since: they were not shorter than at what was last told.
@@ -42,6 +37,29 @@ impl Ledger {
                 stderr: last.stderr_offset,
             });
         let _ = self.note_start(main, before);
+    }
+
+    /// Whether it is told in the journal that the present run has begun.
+    pub(crate) fn has_told_start(&self) -> bool {
+        self.is_start_in(&self.own_journal())
+    }
+
+    fn own_journal(&self) -> Vec<JournalEntry> {
+        let mut journal = read_journal(&self.dir);
+        journal.retain(|entry| entry.generation == self.record.facts.generation);
+        journal
+    }
+
+    fn is_start_in(&self, journal: &[JournalEntry]) -> bool {
+        journal.iter().any(|entry| {
+            entry.run == self.record.facts.run && matches!(entry.event, EventData::Started { .. })
+        })
+    }
+
+    /// The run that a supervisor was lost in, before its command was executed, begins now.
+    pub(crate) fn begin_lost_run(&mut self) {
+        self.set_out();
+        let _ = self.write(TaskState::Starting);
     }
 
     /// This run is over and the next begins after a while.
@@ -106,6 +124,12 @@ impl Ledger {
         self.next_run(about);
     }
 
+    /// It could not be executed, and the next piece of work follows at once.
+    pub(crate) fn not_executed(&mut self) {
+        self.note_restart(None, Some(Reason::Failed(FailReason::SpawnFailed)), 0);
+        self.next_run(About::NextWork);
+    }
+
     fn note_restart(&mut self, exit: Option<MainExit>, reason: Option<Reason>, delay_ms: u64) {
         self.with_growth(Growth::run_ended);
         let (exit_code, signal) = EventData::exit_fields(exit);
@@ -129,6 +153,12 @@ impl Ledger {
         }
         let facts = &mut self.record.facts;
         facts.run = facts.run.saturating_add(1);
+        self.set_out();
+    }
+
+    /// The present run is about to be executed, here and now.
+    fn set_out(&mut self) {
+        let facts = &mut self.record.facts;
         facts.run_token = RunToken::generate();
         if let Ok(boot) = process::boot_id() {
             facts.boot_id = boot;

@@ -1,0 +1,100 @@
+//! No prompt is lost, and none is said twice, whatever becomes of the run that it is for.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::agents::{agent_of, assert_runs, is_terminal, mock, send, texts, told};
+use crate::harness::{Cli, eventually, pid_of, types, with};
+use crate::processes;
+
+fn lose_all(cli: &Cli, id: &str) {
+    let pid = pid_of(&cli.task(id));
+    cli.lose_supervisor(id);
+    processes::send(pid, Signal::SIGKILL);
+    eventually(|| processes::has_ended(pid), "the command is gone");
+}
+
+#[test]
+fn a_prompt_is_said_whose_run_had_been_announced_when_the_supervisor_was_lost() {
+    let cli = Cli::new();
+    cli.start(mock("a", "hang"));
+    send(&cli, "a", "say two");
+    send(&cli, "a", "say three");
+    lose_all(&cli, "a");
+    // The next run is on record, and its command has not been executed yet.
+    cli.edit_record("a", |record| {
+        let facts = &mut record["facts"];
+        facts["run"] = json!(2);
+        facts["work"] = json!(2);
+        facts["run_token"] = json!("0123456789abcdef");
+        facts["state"] = json!("starting");
+    });
+    send(&cli, "a", "say four");
+    assert_eq!(cli.wait("a")["run"], 4);
+    let frames = told(&cli, "a");
+    assert_runs(&frames, 4);
+    assert_eq!(texts(&frames), ["two", "three", "four"]);
+    assert_eq!(agent_of(&cli, "a")["queued"], 0);
+}
+
+/// A task whose folder of work is about to go.
+fn placed(cli: &Cli, prompt: &str) -> Value {
+    let workdir = cli.file("work");
+    fs::create_dir(&workdir).unwrap();
+    with(mock("a", prompt), json!({ "workdir": workdir }))
+}
+
+#[test]
+fn a_prompt_whose_run_cannot_be_executed_was_not_given() {
+    let cli = Cli::new();
+    cli.start_and_wait(placed(&cli, "say one"));
+    fs::remove_dir(cli.file("work")).unwrap();
+    let again = json!({ "id": "a", "prompt": "say two" });
+    cli.run("send").payload(again.clone()).err("SpawnFailed");
+    assert_eq!(agent_of(&cli, "a")["queued"], 0);
+    fs::create_dir(cli.file("work")).unwrap();
+    cli.run("send").payload(again).ok();
+    cli.wait("a");
+    assert_eq!(texts(&told(&cli, "a")), ["one", "two"]);
+}
+
+#[test]
+fn a_run_that_cannot_be_executed_ends_and_the_next_prompt_has_its_own() {
+    let cli = Cli::new();
+    cli.start(placed(&cli, "hang"));
+    send(&cli, "a", "say two");
+    send(&cli, "a", "say three");
+    fs::remove_dir(cli.file("work")).unwrap();
+    processes::send(pid_of(&cli.task("a")), Signal::SIGKILL);
+    let task = cli.wait("a");
+    assert_eq!(
+        (&task["status"], &task["reason"], &task["run"]),
+        (&json!("failed"), &json!("spawn_failed"), &json!(3))
+    );
+    let frames = told(&cli, "a");
+    assert_eq!(frames.iter().filter(|it| is_terminal(it)).count(), 3);
+    assert_runs(&frames, 3);
+    assert_eq!(agent_of(&cli, "a")["queued"], 0);
+}
+
+#[test]
+fn stop_drops_the_prompts_of_a_conversation_of_which_nothing_is_left() {
+    let cli = Cli::new();
+    cli.start(mock("a", "hang"));
+    send(&cli, "a", "say two");
+    lose_all(&cli, "a");
+    assert_eq!(agent_of(&cli, "a")["queued"], 1);
+    cli.stop("a");
+    assert_eq!(agent_of(&cli, "a")["queued"], 0);
+    let events = cli.run("events").text("a").flags(["--stream"]).frames();
+    let dropped = types(&events)
+        .into_iter()
+        .filter(|it| it == "task.work_dropped");
+    assert_eq!(dropped.count(), 1, "{events:?}");
+    cli.stop("a");
+    send(&cli, "a", "say three");
+    cli.wait("a");
+    assert_eq!(texts(&told(&cli, "a")), ["three"]);
+}
