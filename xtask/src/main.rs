@@ -46,7 +46,7 @@ const USAGE: &str = "usage: cargo xtask build
        cargo xtask instructions [--check]
        cargo xtask ci
        cargo xtask npm [--check | --binaries FOLDER]
-       cargo xtask chaos [--quick] [--seed N] [--minutes M] [--round N]
+       cargo xtask chaos [--quick] [--seed N] [--minutes M] [--round N] [--lane TITLE]
        cargo xtask fuzz [--target NAME] [--seconds N]
        cargo xtask bench [--quick] [--only NAME]
        cargo xtask soak [--minutes M] [--short N] [--long N] [--seed N]";

@@ -78,7 +78,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> std::result::Result<Invocation,
     let mut texts = Vec::with_capacity(arguments.len());
     for argument in arguments {
         texts.push(argument.into_string().map_err(|argument| UsageError {
-            command: "help".to_owned(),
+            command: called(&texts),
             error: Error::input(
                 format!("an argument is not UTF-8: {}", argument.to_string_lossy()),
                 "Give the payload as UTF-8; @path reads it from a file.",
@@ -88,9 +88,13 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> std::result::Result<Invocation,
     let words: Vec<&str> = texts.iter().map(String::as_str).collect();
     match words.first().copied() {
         None | Some("help" | "--help" | "-h") => {
-            let about =
-                Command::find(words.get(1..).unwrap_or_default()).map(|(command, _)| command);
-            return Ok(Invocation::Help(about));
+            let about = words.get(1..).unwrap_or_default();
+            let about = about.iter().take_while(|word| !word.starts_with('-'));
+            let about: Vec<&str> = about.copied().collect();
+            return match Command::find(&about) {
+                None if !is_first_word(&about) => Err(unknown_command(&about)),
+                found => Ok(Invocation::Help(found.map(|(command, _)| command))),
+            };
         }
         Some("version" | "--version" | "-V") => return Ok(Invocation::Version),
         Some(_) => {}
@@ -103,6 +107,25 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> std::result::Result<Invocation,
         command: command.name().to_owned(),
         error,
     })
+}
+
+/// Whether nothing is named, or the first word of commands of two.
+fn is_first_word(words: &[&str]) -> bool {
+    let mut names = Command::ALL.iter().map(|command| command.name());
+    match words {
+        [] => true,
+        [word] => names.any(|name| name.split_once(' ').is_some_and(|it| it.0 == *word)),
+        _ => false,
+    }
+}
+
+/// The command that the words before one that cannot be read are about.
+fn called(words: &[String]) -> String {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let found = Command::find(&words);
+    found
+        .map_or("help", |(command, _)| command.name())
+        .to_owned()
 }
 
 fn parse_flags(command: Command, mut texts: Vec<String>) -> Result<Invocation> {

@@ -4,6 +4,13 @@
 //! in single quotes (literal) or in double quotes (`\n`, `\t`, `\"`, `\\`, `\$` understood). Nothing is
 //! expanded: a value is what stands there.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+
 /// Why an env file cannot be read. Never holds a value: it may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EnvFileProblem {
@@ -15,6 +22,49 @@ pub(crate) enum EnvFileProblem {
     OpenQuote(usize),
     #[error("line {0} holds a NUL byte")]
     Nul(usize),
+    #[error("line {0} is not UTF-8")]
+    NotText(usize),
+}
+
+/// More than that is no file of variables.
+const LARGEST: u64 = 16 << 20;
+
+/// Why nothing is read of a file.
+pub(crate) struct Unreadable {
+    pub errno: Errno,
+    /// Where that says little.
+    pub explanation: Option<String>,
+}
+
+/// Reads the variables of a file, in its order. Never waits for the writer of a FIFO.
+pub(crate) fn load(path: &Path) -> Result<Vec<(String, String)>, Unreadable> {
+    let unreadable = |errno, explanation| Unreadable { errno, explanation };
+    let errno = |error: io::Error| {
+        let number = error.raw_os_error().unwrap_or(libc::EIO);
+        unreadable(Errno::from_raw(number), None)
+    };
+    let refused = |why: String| unreadable(Errno::EINVAL, Some(why));
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = file.map_err(errno)?;
+    let metadata = file.metadata().map_err(errno)?;
+    if metadata.is_dir() {
+        return Err(unreadable(Errno::EISDIR, None));
+    }
+    if !metadata.is_file() {
+        return Err(refused("it is no regular file".to_owned()));
+    }
+    if metadata.len() > LARGEST {
+        return Err(refused(format!("it has more than {LARGEST} bytes")));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST).read_to_end(&mut bytes).map_err(errno)?;
+    let text = str::from_utf8(&bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        refused(EnvFileProblem::NotText(line).to_string())
+    })?;
+    parse(text).map_err(|problem| refused(problem.to_string()))
 }
 
 /// The variables in the order of the file.

@@ -84,7 +84,11 @@ fn attack(workspace: &Workspace, options: Options) -> Result<Tally> {
     // A second attack in the same process keeps the first handler.
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
     println!("chaos: seed {}", options.seed);
-    let lanes = lanes::all();
+    let mut lanes = lanes::all();
+    lanes.retain(|lane| lane.title().contains(&options.lane));
+    if lanes.is_empty() {
+        return Err(format!("no lane is called {}", options.lane).into());
+    }
     let mut attack = Attack {
         binary: binary.unwrap_or_else(|| workspace.target.join("debug/background-tasks")),
         order: sweep::shuffled(options.seed, lanes.len()),

@@ -14,11 +14,13 @@ pub struct Options {
     /// Only this one.
     pub round: Option<u64>,
     pub binary: Option<PathBuf>,
+    /// Only lanes with this in their title.
+    pub lane: String,
     /// How many boundaries a life is taken to have, where there is no time to count them.
     pub assumed: Option<u32>,
 }
 
-const USAGE: &str = "usage: cargo xtask chaos [--seed N] [--minutes M] [--rounds N] [--round N] [--binary PATH] [--quick]";
+const USAGE: &str = "usage: cargo xtask chaos [--seed N] [--minutes M] [--rounds N] [--round N] [--lane TITLE] [--binary PATH] [--quick]";
 
 impl Options {
     /// What the gate runs: always the same choices, in a time that it can spare.
@@ -29,6 +31,7 @@ impl Options {
             rounds: Some(200),
             round: None,
             binary: None,
+            lane: String::new(),
             assumed: Some(36),
         }
     }
@@ -40,6 +43,7 @@ impl Options {
             rounds: None,
             round: None,
             binary: None,
+            lane: String::new(),
             assumed: None,
         };
         let mut rest = words;
@@ -64,6 +68,10 @@ impl Options {
                 }
                 ["--round", round, rest @ ..] => {
                     options.round = Some(round.parse()?);
+                    rest
+                }
+                ["--lane", lane, rest @ ..] => {
+                    options.lane = (*lane).to_owned();
                     rest
                 }
                 ["--binary", binary, rest @ ..] => {

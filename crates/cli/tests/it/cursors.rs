@@ -346,6 +346,14 @@ fn what_a_cap_has_freed_is_said_and_the_numbers_stay_right() {
     let told = frames.iter().find(|it| it["type"] == "task.log.truncated");
     assert_eq!(told.unwrap()["data"]["truncated_bytes"], gone);
     assert_eq!(lines(&frames)[0], first.to_string());
+    // Who asks for all of it from the start is told, too.
+    let whole = cli
+        .run("events")
+        .payload(json!({ "id": "a", "cursors": {} }));
+    let frames = whole.flags(["--stream"]).frames();
+    let told = frames.iter().find(|it| it["type"] == "task.log.truncated");
+    assert_eq!(told.unwrap()["data"]["truncated_bytes"], gone);
+    assert_eq!(lines(&frames)[0], first.to_string());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cli, text, types};
+use crate::harness::{Cli, text, types, work};
 
 /// The folder of each version.
 fn versions() -> Vec<PathBuf> {
@@ -157,4 +157,45 @@ fn tasks_of_an_older_version_are_recovered() {
         cli.await_status("runs", "running");
         assert_eq!(cli.task("runs")["run"], 2);
     }
+}
+
+/// What somebody has put among the tasks is shown as what cannot be read, hurts no other verb, and can
+/// be removed without touching what it leads to.
+#[test]
+fn what_is_no_folder_among_the_tasks_is_shown_and_removed_like_a_damaged_task() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("good", ["exit", "0"]));
+    let kept = cli.file("kept");
+    fs::create_dir(&kept).unwrap();
+    fs::write(format!("{kept}/file"), "").unwrap();
+    let plant = || {
+        let tasks = cli.home().join("tasks");
+        std::os::unix::fs::symlink(&kept, tasks.join("link")).unwrap();
+        fs::write(tasks.join("file"), "").unwrap();
+    };
+    plant();
+    for id in ["link", "file"] {
+        let task = cli.task(id);
+        assert_eq!(
+            (&task["status"], &task["reason"]),
+            (&json!("failed"), &json!("record_corrupt"))
+        );
+        cli.stop(id);
+    }
+    let all = || json!({ "all": true });
+    assert_eq!(cli.run("stop").payload(all()).ok()["outcome"], "succeeded");
+    let dry = cli
+        .run("prune")
+        .payload(json!({ "keep": 0, "dry_run": true }))
+        .ok();
+    let wet = cli.run("prune").payload(json!({ "keep": 0 })).ok();
+    assert_eq!(dry["removed"], wet["removed"]);
+    assert_eq!(wet["removed"].as_array().unwrap().len(), 3);
+    plant();
+    assert_eq!(
+        cli.run("remove").payload(all()).ok()["outcome"],
+        "succeeded"
+    );
+    assert_eq!(cli.list(json!({})), [""; 0]);
+    assert!(fs::exists(format!("{kept}/file")).unwrap());
 }

@@ -787,3 +787,24 @@ fn many_short_lives_end_as_they_should() {
         assert_eq!(end, json!(["exited", n, null, null]));
     }
 }
+
+#[test]
+fn an_env_file_that_is_none_is_refused_at_once_with_the_reason() {
+    let cli = Cli::new();
+    let fifo = cli.file("fifo");
+    nix::unistd::mkfifo(fifo.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let latin = cli.file("latin");
+    fs::write(&latin, b"A=1\nB=caf\xe9\n").unwrap();
+    let reasons = [
+        (fifo, "regular file"),
+        ("/dev/zero".to_owned(), "regular file"),
+        (latin, "line 2"),
+    ];
+    for (file, reason) in reasons {
+        let payload = json!({ "id": "a", "command": "true", "env_file": file });
+        let error = cli.run("start").payload(payload).err("SpawnFailed");
+        assert_eq!(error["details"]["step"], "env_file");
+        assert!(text(&error["message"]).contains(reason), "{error}");
+        cli.run("status").text("a").err("TaskNotFound");
+    }
+}

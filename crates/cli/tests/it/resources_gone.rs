@@ -361,3 +361,21 @@ fn without_processes_to_be_had_a_start_is_told_and_leaves_nothing() {
     let stopped = other.call(UID, "1", &["stop", "a"]).ok();
     assert_eq!(stopped["status"], "killed");
 }
+
+#[test]
+fn where_no_file_can_be_made_tasks_can_be_removed() {
+    in_private(|| {
+        let cli = SmallDisk::new("size=4m,nr_inodes=60");
+        cli.start_and_wait(work("a", ["exit", "0"]));
+        // As an older build has left it.
+        std::fs::remove_dir(cli.home().join("trash")).unwrap();
+        let mut made = 0;
+        while std::fs::write(cli.home().join(format!("filler{made}")), "").is_ok() {
+            made += 1;
+        }
+        assert!(made > 0);
+        assert_no_start(&cli, "ENOSPC");
+        cli.run("remove").text("a").ok();
+        cli.run("status").text("a").err("TaskNotFound");
+    });
+}

@@ -354,3 +354,32 @@ fn a_pattern_that_is_none_is_refused_with_what_is_wrong_and_where() {
         );
     }
 }
+
+#[test]
+fn the_rest_of_a_line_comes_behind_the_part_that_matched() {
+    let cli = Cli::new();
+    let go = cli.file("go");
+    let shell = format!("printf part; while [ ! -e {go} ]; do sleep 0.01; done; echo ial; echo no");
+    cli.start(script("a", &shell));
+    let follow = cli
+        .run("logs")
+        .payload(json!({ "id": "a", "grep": "part" }));
+    let stream = follow.flags(["--follow"]).stream();
+    let part = stream.await_frame("task.log.line");
+    assert_eq!(
+        (&part["data"]["line"], &part["data"]["partial"]),
+        (&json!("part"), &json!(true))
+    );
+    cli.touch("go");
+    let rest = stream.await_frame("task.log.line");
+    assert_eq!(
+        (&rest["data"]["line"], &rest["data"]["continues"]),
+        (&json!("ial"), &json!(true))
+    );
+    assert!(
+        !stream
+            .rest()
+            .iter()
+            .any(|frame| frame["type"] == "task.log.line")
+    );
+}

@@ -185,6 +185,7 @@ fn probe(id: &'static str, required: bool, result: io::Result<()>, fix: &str) ->
 fn kernel_checks() -> Vec<Check> {
     let linux = cfg!(target_os = "linux");
     let boot = process::boot_id();
+    let is_proc_there = Path::new("/proc/self/stat").exists();
     vec![
         Check::new(
             "boot_id",
@@ -232,11 +233,11 @@ fn kernel_checks() -> Vec<Check> {
         Check::new(
             "proc",
             linux,
-            !linux || Path::new("/proc/self/stat").exists(),
-            if linux {
-                "/proc is mounted"
-            } else {
-                "not used on this system"
+            !linux || is_proc_there,
+            match (linux, is_proc_there) {
+                (true, true) => "/proc is mounted",
+                (true, false) => "/proc is not mounted",
+                (false, _) => "not used on this system",
             },
             "Mount /proc.",
         ),

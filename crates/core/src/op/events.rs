@@ -166,7 +166,7 @@ impl<'a> Asked<'a> {
     fn begin(&self, id: &TaskId) -> Begin {
         match cursor_of(self.cursor, self.cursors, id) {
             Some((field, cursor)) => return Begin::Behind(field, cursor.to_owned()),
-            None if self.cursors.is_some() => return Begin::Start,
+            None if self.cursors.is_some() => return Begin::Whole,
             None => {}
         }
         match self.lines {

@@ -28,6 +28,7 @@ mod settle;
 mod start;
 mod status;
 mod stop;
+mod stray;
 mod wait;
 mod wish;
 mod work;

@@ -8,6 +8,7 @@ use super::expire::expire;
 use super::in_parallel;
 use super::list::selected;
 use super::settle::Settled;
+use super::stray::Stray;
 use crate::client::Client;
 use crate::clock::Deadline;
 use crate::error::{Error, ErrorKind, Result};
@@ -92,6 +93,13 @@ fn clear_away(client: &Client) {
 
 fn remove_one(client: &Client, id: &TaskId, deadline: Deadline) -> Result<RemoveAnswer> {
     let home = client.home_of(id)?;
+    if let Some(stray) = Stray::take(&home, id, deadline)? {
+        return Ok(RemoveAnswer {
+            task_id: id.clone(),
+            removed: true,
+            freed_bytes: stray.remove()?,
+        });
+    }
     loop {
         let task = Settled::take(&home, id, deadline)?;
         let status = task.observed.status();
@@ -129,6 +137,9 @@ pub(super) fn remove_if_idle(
     id: &TaskId,
     is_meant: impl Fn(&Observed) -> bool,
 ) -> Result<Option<u64>> {
+    if let Some(stray) = Stray::take_if_free(home, id)? {
+        return stray.remove().map(Some);
+    }
     let task = match Settled::take_if_free(home, id) {
         Err(error) if error.kind() == ErrorKind::TaskNotFound => return Ok(None),
         other => other?,

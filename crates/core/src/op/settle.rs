@@ -158,13 +158,9 @@ impl<'a> Settled<'a> {
         if facts.cleared || process::boot_id().is_ok_and(|boot| boot != facts.boot_id) {
             return Ok(false);
         }
-        let first = first_of_run(&self.dir, record).map_err(|error| self.cannot_look(error))?;
+        let first = first_of_run(&self.dir, record)
+            .map_err(|error| cannot_look(self.home, self.id, error))?;
         Ok(first.is_some())
-    }
-
-    fn cannot_look(&self, error: std::io::Error) -> Error {
-        let name = format!("{TASKS}/{}", self.id);
-        self.home.error("look for the processes of", &name, error)
     }
 
     /// Whether a supervisor has to see to something that the last one did not come to: processes
@@ -196,24 +192,10 @@ impl<'a> Settled<'a> {
     /// A damaged record does not say how its run is marked. What carries the task's id may be of
     /// it, or of another home: not certain enough to end it, but not to be passed over either.
     pub(super) fn refuse_if_blind(&self) -> Result<()> {
-        if self.observed.condition != Condition::Unreadable {
-            return Ok(());
+        match self.observed.condition {
+            Condition::Unreadable => refuse_if_marked(self.home, self.id),
+            _ => Ok(()),
         }
-        let variable = format!("{ID_VARIABLE}={}", self.id);
-        let pids =
-            process::all_with_environment(&variable).map_err(|error| self.cannot_look(error))?;
-        if pids.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Store {
-            action: "tell from its record which processes belong to",
-            path: PathBuf::from(self.id.as_str()),
-            problem: format!(
-                "the record is damaged, and processes with its id are alive: {pids:?}"
-            ),
-            errno: None,
-            hint: "Look at these processes and end those that are the task's.".to_owned(),
-        })
     }
 
     /// Puts a new supervisor in charge of a lost task and has it end every process of it.
@@ -238,6 +220,28 @@ impl<'a> Settled<'a> {
         drop(lock);
         await_unsupervised(home, id, &dir, deadline)
     }
+}
+
+/// A task whose record cannot be read is not to be ended or removed while processes with its id are
+/// alive.
+pub(super) fn refuse_if_marked(home: &Home, id: &TaskId) -> Result<()> {
+    let variable = format!("{ID_VARIABLE}={id}");
+    let pids =
+        process::all_with_environment(&variable).map_err(|error| cannot_look(home, id, error))?;
+    if pids.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Store {
+        action: "tell from its record which processes belong to",
+        path: PathBuf::from(id.as_str()),
+        problem: format!("the record is damaged, and processes with its id are alive: {pids:?}"),
+        errno: None,
+        hint: "Look at these processes and end those that are the task's.".to_owned(),
+    })
+}
+
+fn cannot_look(home: &Home, id: &TaskId, error: std::io::Error) -> Error {
+    home.error("look for the processes of", &format!("{TASKS}/{id}"), error)
 }
 
 /// Puts a supervisor in charge of a run that has begun, as was observed, and whose own supervisor was

@@ -9,6 +9,7 @@ use super::list::selected;
 use super::recover::was_interrupted;
 use super::resources::pids_of;
 use super::settle::{Settled, wake};
+use super::stray::Stray;
 use crate::client::{Client, find};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
@@ -111,6 +112,10 @@ pub(super) fn end_processes(
     settings: impl Fn(StopSettings) -> StopSettings,
     deadline: Deadline,
 ) -> Result<()> {
+    // There is nothing to be ended.
+    if Stray::take(home, id, deadline)?.is_some() {
+        return Ok(());
+    }
     let mut meant = None;
     let mut has_dropped_work = false;
     loop {

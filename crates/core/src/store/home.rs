@@ -84,7 +84,8 @@ impl Home {
 
     /// Makes the folders of the first level (0700) where they are missing.
     pub(crate) fn make_layout(&self) -> Result<()> {
-        for name in [TASKS, LOGS, LOCKS] {
+        // Where the disk is full, nothing could be removed without a place to put it first.
+        for name in [TASKS, LOGS, LOCKS, TRASH] {
             self.make_folder(name)?;
         }
         Ok(())

@@ -84,8 +84,12 @@ struct Observer<'a> {
 impl Observer<'_> {
     fn observe(&self) -> Result<Option<Observed>> {
         loop {
-            let Some(dir) = self.home.task_dir(self.id)? else {
-                return Ok(None);
+            let dir = match self.home.task_dir(self.id) {
+                Ok(Some(dir)) => dir,
+                Ok(None) => return Ok(None),
+                // It is this process that lacks what it takes to look.
+                Err(error) if error.retryable() => return Err(error),
+                Err(error) => return Ok(Some(self.unreadable(error.to_string(), None))),
             };
             let record = match dir.read_record() {
                 Ok(record) if record.id == *self.id => record,

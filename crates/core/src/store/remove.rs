@@ -41,7 +41,7 @@ pub(crate) fn remove_task(home: &Home, id: &TaskId) -> Result<u64> {
     }
     crate::supervisor::sweep_leaf_of(home, id);
     let before = size_on_disk(home, id, &from);
-    home.make_folder(TRASH)?;
+    make_trash(home, id, &from)?;
     let to = format!("{TRASH}/{id}.{}", crate::random::hex16());
     let announced = announce(home.as_fd(), "", id);
     match renameat(home, from.as_str(), home, to.as_str()) {
@@ -53,6 +53,19 @@ pub(crate) fn remove_task(home: &Home, id: &TaskId) -> Result<u64> {
         return Ok(before);
     }
     Ok(before.saturating_sub(size_on_disk(home, id, &to)))
+}
+
+/// An older build made it only here. On a full disk what is to be removed makes room for it.
+fn make_trash(home: &Home, id: &TaskId, folder: &str) -> Result<()> {
+    if home.make_folder(TRASH).is_ok() {
+        return Ok(());
+    }
+    delete_logs(home, id);
+    for log in [file::LOG, file::STDERR_LOG] {
+        let log = format!("{folder}/{log}");
+        let _ = unlinkat(home, log.as_str(), UnlinkatFlags::NoRemoveDir);
+    }
+    home.make_folder(TRASH)
 }
 
 /// How many bytes of disk a task takes: its logs and its folder, whose name is given; each file once

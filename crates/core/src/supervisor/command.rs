@@ -14,7 +14,6 @@ use nix::unistd::{AccessFlags, faccessat};
 use super::confine::Confined;
 use super::handshake::SpawnFailure;
 use super::input::Prepared;
-use super::launch::errno_of;
 use super::log_file::Logs;
 use super::{ID_VARIABLE, RUN_VARIABLE, WORK_VARIABLE};
 use crate::env_file;
@@ -140,11 +139,10 @@ impl Command<'_> {
         let home = OsString::from(self.home.path());
         environment.insert(crate::store::HOME_VARIABLE.into(), home);
         if let Some(path) = &self.spec.env_file {
-            let failure =
-                |errno| SpawnFailure::new(SpawnStep::EnvFile, path.to_string_lossy(), errno);
-            let text = std::fs::read_to_string(path).map_err(|error| failure(errno_of(&error)))?;
-            let variables = env_file::parse(&text)
-                .map_err(|problem| failure(Errno::EINVAL).explained(problem.to_string()))?;
+            let variables = env_file::load(path).map_err(|unreadable| SpawnFailure {
+                explanation: unreadable.explanation,
+                ..SpawnFailure::new(SpawnStep::EnvFile, path.to_string_lossy(), unreadable.errno)
+            })?;
             environment.extend(
                 variables
                     .into_iter()

@@ -192,7 +192,7 @@ impl Stream<'_> {
     /// Adds a task and tells of it; of one that cannot be read, once.
     fn join_late(&mut self, id: &TaskId, outlet: &mut Outlet<'_>) -> Result<ControlFlow<()>> {
         let is_news = !self.unreadable.contains(id);
-        let number = self.join(id, Begin::Start)?;
+        let number = self.join(id, Begin::Whole)?;
         let Some((number, member)) = number.and_then(|at| Some((at, self.members.get(&at)?)))
         else {
             return match self.unreadable.contains(id) && is_news {

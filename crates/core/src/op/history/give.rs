@@ -163,7 +163,8 @@ impl History<'_> {
             mid_line: next.is_unfinished(),
         };
         if let Some(pattern) = &self.wanted.pattern {
-            if !pattern.matches(shown.text) {
+            // The rest of a line of which a part was given belongs to that.
+            if !next.found.continues && !pattern.matches(shown.text) {
                 if next.is_unfinished() && !self.round.ended {
                     // What follows may make it match: it is looked at again as a whole.
                     *position = before;

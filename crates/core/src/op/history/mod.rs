@@ -103,7 +103,8 @@ impl<'a> History<'a> {
                 let lines = lines.unwrap_or(Logs::DEFAULT_LINES);
                 logs.seek_to_tail(&dir, lines).map_err(read_error)?;
             }
-            Begin::Start => logs.seek_to_start(&dir).map_err(read_error)?,
+            Begin::Whole if wanted.since.is_none() => {}
+            Begin::Start | Begin::Whole => logs.seek_to_start(&dir).map_err(read_error)?,
             Begin::PresentRun => {
                 at.journal = seek_to_run(&mut logs, &dir, &observed).map_err(read_error)?;
             }

@@ -12,8 +12,10 @@ use crate::store::Observed;
 pub(in crate::op) enum Begin {
     /// With so many of the last lines, as many as usual unless told, and all events.
     Tail(Option<usize>),
-    /// At its start.
+    /// At its start, as far as that is there.
     Start,
+    /// The same, telling how much has been freed of it.
+    Whole,
     /// With the first line of the present run.
     PresentRun,
     /// Behind a cursor, given in this field of the request.
