@@ -302,9 +302,10 @@ fn a_bad_one_is_refused_before_anything_is_touched() {
 #[test]
 fn a_run_that_cannot_begin_is_an_end_for_good() {
     let cli = Cli::new();
-    for (id, verb, payload) in [
-        ("restart", "restart", json!("restart")),
-        ("recover", "recover", json!({})),
+    // Who asks for a restart knows why it has come to nothing.
+    for (id, verb, payload, reason) in [
+        ("restart", "restart", json!("restart"), "stop_requested"),
+        ("recover", "recover", json!({}), "spawn_failed"),
     ] {
         let program = cli.make_file(id, "755", "#!/bin/sh\nexec sleep 600\n");
         let restart = json!({ "restart": { "policy": "always" } });
@@ -322,9 +323,9 @@ fn a_run_that_cannot_begin_is_an_end_for_good() {
         } else {
             call.err("SpawnFailed");
         }
-        assert_eq!(cli.task(id)["reason"], "spawn_failed");
+        assert_eq!(cli.task(id)["reason"], reason);
         let told = told(&cli, &format!("{id}.told"));
-        assert_eq!(told["data"]["reason"], "spawn_failed");
+        assert_eq!(told["data"]["reason"], reason);
         outcome(&cli, id);
         assert_eq!(outcomes(&cli, id).len(), 1);
     }

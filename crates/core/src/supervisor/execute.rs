@@ -34,6 +34,8 @@ pub(super) enum Undo {
     Restore,
     /// The failure is how the task ended: the run before is over, or nobody is there to be told.
     Record,
+    /// A restart has ended the run before, and that is how the task has ended.
+    EarlierRun,
     /// The record: whoever asked decides what follows.
     Nothing,
 }
@@ -66,7 +68,7 @@ impl Execution<'_> {
     ) {
         let undo = match undo {
             // With nobody left to answer, the record is where the failure is told.
-            Undo::Remove if !is_heard(handshake) => Undo::Record,
+            Undo::Remove | Undo::EarlierRun if !is_heard(handshake) => Undo::Record,
             undo => undo,
         };
         self.undo(log, undo, failure);
@@ -239,7 +241,8 @@ impl Execution<'_> {
                 self.ledger.forget_work();
                 self.ledger.restore_previous();
             }
-            Undo::Record => self.record_failure(failure),
+            Undo::EarlierRun if self.ledger.earlier_run_ended() => {}
+            Undo::Record | Undo::EarlierRun => self.record_failure(failure),
             Undo::Nothing => {}
         }
     }

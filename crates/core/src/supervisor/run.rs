@@ -158,7 +158,7 @@ impl Supervisor {
         }
         let about = self.about();
         let undo = if handed_over {
-            Undo::Record
+            Undo::EarlierRun
         } else if facts.state.status().is_terminal() {
             self.ledger.announce_next_run(about)?;
             Undo::Restore
@@ -171,7 +171,7 @@ impl Supervisor {
             let stop = self.ledger.record.spec.stop;
             self.end_adopted(Event::Restart(stop))?;
             if self.ledger.record.facts.state == TaskState::Starting {
-                Undo::Record
+                Undo::EarlierRun
             } else {
                 // Somebody ended us politely meanwhile: that run was stopped, this is the next.
                 self.ledger.announce_next_run(about)?;

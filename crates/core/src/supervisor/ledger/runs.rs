@@ -10,7 +10,9 @@ use crate::event::{EventData, JournalEntry, read_journal};
 use crate::log::timeline::Lengths;
 use crate::process;
 use crate::store::{encode_record, failed, file};
-use crate::task::{FailReason, MainExit, ProcessIdentity, Reason, RunToken, TaskState};
+use crate::task::{
+    FailReason, KillReason, MainExit, ProcessIdentity, Reason, RunSpan, RunToken, TaskState,
+};
 
 /// What the next run is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,46 @@ impl Ledger {
     pub(crate) fn begin_lost_run(&mut self) {
         self.set_out();
         let _ = self.write(TaskState::Starting);
+    }
+
+    /// The run that a restart was to begin cannot be executed: the task has ended with the one before,
+    /// as the journal tells. `false`: it does not.
+    pub(crate) fn earlier_run_ended(&mut self) -> bool {
+        let journal = self.own_journal();
+        let Some((run, exit, exited_at)) =
+            journal.iter().rev().find_map(|entry| match entry.event {
+                EventData::Restarting {
+                    run,
+                    exit_code,
+                    signal,
+                    ..
+                } => {
+                    let code = exit_code.map(MainExit::Code);
+                    Some((run, code.or(signal.map(MainExit::Signal)), entry.timestamp))
+                }
+                _ => None,
+            })
+        else {
+            return false;
+        };
+        let started = |entry: &&JournalEntry| {
+            entry.run == run && matches!(entry.event, EventData::Started { .. })
+        };
+        let started_at = journal.iter().find(started).map(|entry| entry.timestamp);
+        let facts = &mut self.record.facts;
+        facts.run = run;
+        facts.restart_count = facts.restart_count.saturating_sub(1);
+        facts.cleared = true;
+        self.conclude(TaskState::Killed {
+            reason: KillReason::StopRequested,
+            exit,
+            span: started_at.map(|started_at| RunSpan {
+                started_at,
+                exited_at: Some(exited_at),
+                duration_ms: Some(exited_at.millis_since(started_at)),
+            }),
+        });
+        true
     }
 
     /// This run is over and the next begins after a while.
