@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -51,7 +51,9 @@ pub(crate) fn load(path: &Path) -> Result<Vec<(String, String)>, Unreadable> {
     if metadata.is_dir() {
         return Err(unreadable(Errno::EISDIR, None));
     }
-    if !metadata.is_file() {
+    // A device may be `/dev/null`.
+    let kind = metadata.file_type();
+    if kind.is_fifo() || kind.is_socket() || kind.is_block_device() {
         return Err(refused("it is no regular file".to_owned()));
     }
     if metadata.len() > LARGEST {

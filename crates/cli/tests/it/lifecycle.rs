@@ -797,7 +797,7 @@ fn an_env_file_that_is_none_is_refused_at_once_with_the_reason() {
     fs::write(&latin, b"A=1\nB=caf\xe9\n").unwrap();
     let reasons = [
         (fifo, "regular file"),
-        ("/dev/zero".to_owned(), "regular file"),
+        ("/dev/zero".to_owned(), "line 1 holds a NUL"),
         (latin, "line 2"),
     ];
     for (file, reason) in reasons {

@@ -286,7 +286,6 @@ fn what_a_killed_remover_has_left_is_swept() {
     cli.await_no_supervisor("a");
     cli.start_and_wait(work("b", []));
     // As it is between the two steps of a removal.
-    fs::create_dir(cli.home().join("trash")).unwrap();
     let trash = cli.home().join("trash/a.0123456789abcdef");
     fs::rename(cli.task_file("a", ""), trash).unwrap();
     cli.run("status").text("a").err("TaskNotFound");
