@@ -63,9 +63,11 @@ impl Placement<'_> {
     /// command may be alive, but its logs and its journal are still aside, and what was there before
     /// is still in their places. The journal goes last, so that it tells whether all is done.
     ///
+    /// `is_alone`: whether we hold the short lock, so that what lies aside is nobody's work in progress.
+    ///
     /// # Errors
     /// When something cannot be renamed; it is tried again by the next supervisor.
-    pub(super) fn finish(&self) -> io::Result<()> {
+    pub(super) fn finish(&self, is_alone: bool) -> io::Result<()> {
         let generation = &self.record.facts.generation;
         let has_journal = Journal::is_aside(self.dir, generation);
         if !has_journal && !self.is_executed_in_place_of_another() {
@@ -83,7 +85,9 @@ impl Placement<'_> {
         } else {
             remove(self.dir, file::EVENTS)?;
         }
-        sweep_leftovers(self.dir, self.record, Replaced::Generation);
+        if is_alone {
+            sweep_leftovers(self.dir, self.record, Replaced::Generation);
+        }
         let _ = remove(self.dir, file::ENVIRON);
         let _ = remove(self.dir, file::PREVIOUS_RECORD);
         Ok(())

@@ -98,7 +98,7 @@ impl Supervisor {
                     record: &record,
                 };
                 // What cannot be done now is left to the next.
-                let _ = placement.finish();
+                let _ = placement.finish(short_lock.is_some());
                 Journal::continued(&dir)
             }
         };
