@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use background_tasks_core::op::in_parallel;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -78,15 +79,8 @@ impl Provider {
 
 /// The facts of every provider, in their order; the programs are asked at the same time.
 pub fn list(surroundings: &Surroundings) -> Vec<ProviderFacts> {
-    std::thread::scope(|scope| {
-        let asked = Provider::ALL.map(|provider| scope.spawn(move || provider.facts(surroundings)));
-        asked
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
+    let all = Provider::ALL;
+    in_parallel(all.to_vec(), all.len(), |provider| {
+        provider.facts(surroundings)
     })
 }

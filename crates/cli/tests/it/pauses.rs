@@ -264,12 +264,14 @@ fn an_owner_must_be_alive() {
     let gone = cli.start_and_wait(script("gone", "echo $$"));
     assert_eq!(gone["status"], "exited");
     let pid: i32 = cli.log("gone").trim().parse().unwrap();
-    for pid in [pid, 1, 0, -5] {
+    for pid in [pid, 0, -5] {
         let payload = with(work("a", ["hang"]), json!({ "owner": { "pid": pid } }));
         let error = cli.run("start").payload(payload).err("CommandInputError");
         assert_eq!(error["details"]["field"], "owner.pid");
     }
     cli.run("status").payload(json!("a")).err("TaskNotFound");
+    // In a container the harness may be the first process.
+    cli.start(with(work("a", ["hang"]), json!({ "owner": { "pid": 1 } })));
 }
 
 #[test]

@@ -358,8 +358,27 @@ fn without_processes_to_be_had_a_start_is_told_and_leaves_nothing() {
     }
     other.call(UID, "4096", &["start", &payload]).ok();
     // Whoever stops it needs none.
+    let many = |ids: &[&str]| {
+        let each = ids
+            .iter()
+            .map(|id| json!({ "id": id, "command": "sleep", "args": ["600"] }));
+        json!(each.collect::<Vec<_>>()).to_string()
+    };
+    other.call(UID, "4096", &["start", &many(&["b", "c"])]).ok();
     let stopped = other.call(UID, "1", &["stop", "a"]).ok();
     assert_eq!(stopped["status"], "killed");
+    // Nor do several, though each could have a thread.
+    let all = json!({ "all": true }).to_string();
+    let stopped = other.call(UID, "1", &["stop", &all]).ok();
+    assert_eq!(stopped["success_count"], 3);
+    let refused = other
+        .call(UID, "1", &["start", &many(&["d", "e"])])
+        .exits(1);
+    assert_eq!(
+        (&refused["outcome"], &refused["error_count"]),
+        (&json!("failed"), &json!(2))
+    );
+    other.call(UID, "1", &["doctor"]).ok();
 }
 
 #[test]

@@ -407,3 +407,52 @@ fn what_cannot_be_meant_is_refused_before_anything_is_touched() {
         .err("CommandInputError");
     assert_eq!(error["details"]["offset"], 1);
 }
+
+/// A part that holds nothing is passed over by the block, and nothing in it is lost.
+#[test]
+fn what_is_far_down_a_long_log_is_found_in_its_place() {
+    let cli = Cli::new();
+    cli.start(script(
+        "a",
+        "seq 300000; echo needle; seq 5; echo up; exec sleep 1000",
+    ));
+    cli.await_line("a", "up");
+    for pattern in ["needle", "^n.*e$"] {
+        let until = json!({ "id": "a", "until": { "log": pattern } });
+        let found = cli.run("wait").payload(until).ok()["match"].take();
+        assert_eq!(
+            (&found["line"], &found["number"]),
+            (&json!("needle"), &json!(300_001))
+        );
+        let next = json!({ "id": "a", "cursor": found["cursor"], "until": { "log": "." } });
+        let next = cli.run("wait").payload(next).ok()["match"].take();
+        assert_eq!(
+            (&next["line"], &next["number"]),
+            (&json!("1"), &json!(300_002))
+        );
+    }
+    // Where it got to without a match, the next goes on.
+    let none = json!({ "id": "a", "until": { "log": "nowhere" } });
+    let wait = cli.run("wait").payload(none).flags(["--timeout", "0"]);
+    let cursor = wait.err("TaskWaitTimedOut")["details"]["cursor"].take();
+    let rest = cli
+        .run("events")
+        .payload(json!({ "id": "a", "cursor": cursor }))
+        .ok();
+    assert_eq!(
+        rest["frames"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|it| it["type"] == "task.log.line")
+            .count(),
+        0
+    );
+    let grep = json!({ "id": "a", "cursors": {}, "grep": "^(1|300000|up)$" });
+    let frames = cli.run("logs").payload(grep).flags(["--stream"]).frames();
+    let numbers = frames.iter().filter(|it| it["type"] == "task.log.line");
+    let numbers: Vec<_> = numbers
+        .map(|it| it["data"]["number"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, [1, 300_000, 300_002, 300_007]);
+}

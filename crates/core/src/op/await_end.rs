@@ -1,6 +1,7 @@
 //! Waiting until nobody supervises a task any more.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -9,9 +10,12 @@ use super::settle::{holder, out_of_reach};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::process;
-use crate::store::{Holder, Home, TASKS, TaskDir};
+use crate::store::{Holder, Home, TaskDir};
 use crate::task::TaskId;
 use crate::wait::poll_timeout;
+
+/// Between two looks at a supervisor that cannot be watched.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Waits until the task has no supervisor.
 pub(super) fn await_unsupervised(
@@ -37,20 +41,31 @@ pub(super) fn await_end_of(
     pid: i32,
     deadline: Deadline,
 ) -> Result<()> {
-    let watch = match process::exit_watch(pid) {
-        Ok(watch) => watch,
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
-        Err(error) => {
-            return Err(home.error("watch the supervisor of", &format!("{TASKS}/{id}"), error));
-        }
+    let is_still = || Ok(holder(home, id, dir)? == Holder::Supervisor(pid));
+    let is_gone = match process::exit_watch(pid) {
+        // The pid may have been used again before it was watched.
+        Ok(watch) => !is_still()? || ends_in_time(&watch, deadline)?,
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => true,
+        // An old kernel, a filter of system calls, no descriptors: nothing tells.
+        Err(_) => is_gone_in_time(is_still, deadline)?,
     };
-    // The pid may have been used again before it was watched.
-    if holder(home, id, dir)? == Holder::Supervisor(pid) && !ends_in_time(&watch, deadline)? {
-        return Err(Error::timed_out(format!(
-            "processes of {id} are still being ended"
-        )));
+    if is_gone {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::timed_out(format!(
+        "processes of {id} are still being ended"
+    )))
+}
+
+/// Looks again and again; `false` when the deadline passes first.
+fn is_gone_in_time(is_still: impl Fn() -> Result<bool>, deadline: Deadline) -> Result<bool> {
+    while is_still()? {
+        if deadline.has_passed() {
+            return Ok(false);
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Ok(true)
 }
 
 /// Waits for a watched process; `false` when the deadline passes first.

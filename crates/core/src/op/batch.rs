@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Calls `act` for every item, at most `limit` at once, and returns the results in input order.
 ///
-/// Threads, because each call mostly sleeps in the kernel; with one item none is made.
+/// Threads, because each call mostly sleeps in the kernel. The caller's own is one of them, and does
+/// everything where none can be made.
 pub fn in_parallel<I: Send, O: Send>(
     items: Vec<I>,
     limit: usize,
@@ -20,18 +21,23 @@ pub fn in_parallel<I: Send, O: Send>(
         .into_iter()
         .map(|item| (Mutex::new(Some(item)), Mutex::new(None)))
         .collect();
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some((item, result)) = slots.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let item = item.lock().ok().and_then(|mut item| item.take());
-                    let done = item.map(&act);
-                    if let Ok(mut result) = result.lock() {
-                        *result = done;
-                    }
-                }
-            });
+    let work = || {
+        while let Some((item, result)) = slots.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let item = item.lock().ok().and_then(|mut item| item.take());
+            let done = item.map(&act);
+            if let Ok(mut result) = result.lock() {
+                *result = done;
+            }
         }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..workers {
+            let worker = std::thread::Builder::new();
+            if worker.spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        work();
     });
     // A worker that panicked has ended the scope with its panic, so every slot is filled here.
     slots

@@ -3,6 +3,7 @@
 mod limits;
 mod trial;
 
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -185,7 +186,9 @@ fn probe(id: &'static str, required: bool, result: io::Result<()>, fix: &str) ->
 fn kernel_checks() -> Vec<Check> {
     let linux = cfg!(target_os = "linux");
     let boot = process::boot_id();
-    let is_proc_there = Path::new("/proc/self/stat").exists();
+    // That of another pid namespace does not know us.
+    let own = std::process::id().to_string();
+    let is_proc_there = fs::read_link("/proc/self").is_ok_and(|me| me == Path::new(&own));
     vec![
         Check::new(
             "boot_id",
@@ -236,7 +239,7 @@ fn kernel_checks() -> Vec<Check> {
             !linux || is_proc_there,
             match (linux, is_proc_there) {
                 (true, true) => "/proc is mounted",
-                (true, false) => "/proc is not mounted",
+                (true, false) => "/proc is not mounted, or it is that of another pid namespace",
                 (false, _) => "not used on this system",
             },
             "Mount /proc.",

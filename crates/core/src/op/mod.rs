@@ -34,7 +34,7 @@ mod wish;
 mod work;
 
 pub use crate::store::EXTENSION_FILE;
-pub(crate) use batch::in_parallel;
+pub use batch::in_parallel;
 pub use doctor::{Check, DoctorAnswer, doctor, host_checks};
 pub use events::{events, stream_events, stream_logs};
 pub use follow::Follow;

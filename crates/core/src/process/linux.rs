@@ -94,23 +94,32 @@ pub(crate) fn pinned_kill(
         return Ok(false);
     }
     for signal in signals {
-        let result = match &pinned {
-            // SAFETY: integers and a null pointer, which means "as kill(2) would fill it in".
-            Some(fd) => unsafe {
-                libc::syscall(
-                    libc::SYS_pidfd_send_signal,
-                    fd.as_raw_fd(),
-                    signal.number(),
-                    std::ptr::null::<libc::siginfo_t>(),
-                    0,
-                )
-            },
-            // SAFETY: takes two integers; the caller refuses pids <= 1.
-            None => libc::c_long::from(unsafe { libc::kill(pid, signal.number()) }),
-        };
-        Errno::result(result)?;
+        let sent = pinned.as_ref().map(|fd| send_pinned(fd, *signal));
+        match sent {
+            Some(Ok(())) => {}
+            // A filter of system calls may know the one and not the other.
+            None | Some(Err(Errno::ENOSYS | Errno::EPERM)) => {
+                // SAFETY: takes two integers; the caller refuses pids <= 1.
+                Errno::result(unsafe { libc::kill(pid, signal.number()) })?;
+            }
+            Some(Err(errno)) => return Err(errno),
+        }
     }
     Ok(true)
+}
+
+fn send_pinned(fd: &OwnedFd, signal: SignalNumber) -> Result<(), Errno> {
+    // SAFETY: integers and a null pointer, which means "as kill(2) would fill it in".
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            fd.as_raw_fd(),
+            signal.number(),
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    Errno::result(sent).map(drop)
 }
 
 /// A descriptor that becomes readable when the process has ended.

@@ -2,6 +2,7 @@
 //! `linux.rs` and `macos.rs`, which offer the same functions; nothing outside this folder asks
 //! which system it runs on.
 
+mod access;
 mod alive;
 mod arena;
 // A build without optimization would call them from within themselves.
@@ -37,6 +38,7 @@ pub(crate) use exchange::{begin_write_out, exchange};
 pub(crate) use limit::require_descriptors;
 pub use limit::{allow_many_descriptors, enlarge_pipe};
 
+pub(crate) use access::may_access;
 pub(crate) use alive::{
     has_ended, identify, is_alive, living_with_children, may_be_alive, parent_and_session,
 };

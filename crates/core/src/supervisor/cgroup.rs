@@ -20,8 +20,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::unistd::{AccessFlags, faccessat};
+use nix::fcntl::AT_FDCWD;
+use nix::unistd::AccessFlags;
 
 pub(crate) use leaf::{Leaf, Place, Setting, sweep_leaf, sweep_leaf_of};
 
@@ -223,7 +223,7 @@ fn read_words(file: &Path) -> Vec<String> {
 }
 
 fn is_accessible(path: &Path, mode: AccessFlags) -> bool {
-    faccessat(AT_FDCWD, path, mode, AtFlags::AT_EACCESS).is_ok()
+    process::may_access(AT_FDCWD, path, mode).is_ok()
 }
 
 /// Has a group hand these controllers to its children.

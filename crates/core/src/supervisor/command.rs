@@ -18,7 +18,7 @@ use super::log_file::Logs;
 use super::{ID_VARIABLE, RUN_VARIABLE, WORK_VARIABLE};
 use crate::env_file;
 use crate::error::SpawnStep;
-use crate::process::{SignalMask, Spawn};
+use crate::process::{SignalMask, Spawn, may_access};
 use crate::store::Home;
 use crate::task::{Facts, ProcessIdentity, Program, TaskId, TaskSpec};
 
@@ -57,7 +57,7 @@ impl Command<'_> {
         let access = OFlag::O_RDONLY;
         let flags = access | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let dir = open(path, flags, Mode::empty()).map_err(failure)?;
-        faccessat(&dir, ".", AccessFlags::X_OK, AtFlags::AT_EACCESS).map_err(failure)?;
+        may_access(&dir, ".", AccessFlags::X_OK).map_err(failure)?;
         Ok(dir)
     }
 
@@ -231,7 +231,7 @@ fn resolve(name: &str, environment: &Environment, workdir: &OwnedFd) -> Result<C
 }
 
 fn is_executable(workdir: &OwnedFd, candidate: &Path) -> Result<(), Errno> {
-    faccessat(workdir, candidate, AccessFlags::X_OK, AtFlags::AT_EACCESS)?;
+    may_access(workdir, candidate, AccessFlags::X_OK)?;
     let stat = nix::sys::stat::fstatat(workdir, candidate, AtFlags::empty())?;
     // A folder on PATH "may be executed" too, for entering it.
     if stat.st_mode & libc::S_IFMT == libc::S_IFREG {

@@ -74,6 +74,45 @@ impl LogReader {
         Ok(Matches { found, more })
     }
 
+    /// Goes on to where a line may match, up to `limit` of each log: what is passed over is searched
+    /// by the block, and does not match.
+    pub(crate) fn pass_over_misses(
+        &mut self,
+        dir: &TaskDir,
+        limit: impl Fn(LogStream, u64) -> u64,
+        pattern: &Pattern,
+    ) -> io::Result<()> {
+        for at in 0..self.logs.len() {
+            let log = &self.logs[at];
+            let (stream, before) = (log.stream, log.lines.position());
+            let to = limit(stream, log.size).min(log.to);
+            if before.mid_line || to <= before.offset {
+                continue;
+            }
+            let from = Place {
+                offset: before.offset,
+                lines: before.lines,
+            };
+            let (hits, end) = self.search_span(log, dir, pattern, from, to, 0)?;
+            // What has been freed meanwhile has to be told of.
+            if source(log, dir, &self.generation).cut().offset > before.offset {
+                continue;
+            }
+            let position = hits.first().map_or_else(
+                || end.into(),
+                |hit| Position {
+                    offset: hit.start,
+                    lines: hit.number - 1,
+                    mid_line: false,
+                },
+            );
+            if position.offset > before.offset {
+                self.seek(stream, position);
+            }
+        }
+        Ok(())
+    }
+
     fn search_log(
         &self,
         log: &OpenLog,
@@ -91,6 +130,19 @@ impl LogReader {
         } else {
             span.from
         };
+        self.search_span(log, dir, pattern, from, span.to, most)
+    }
+
+    /// Stops at the first match behind `most`.
+    fn search_span(
+        &self,
+        log: &OpenLog,
+        dir: &TaskDir,
+        pattern: &Pattern,
+        from: Place,
+        to: u64,
+        most: usize,
+    ) -> io::Result<(Vec<Hit>, Place)> {
         let mut renderer = Renderer::new(View::Clean, LONGEST);
         let mut clean = |line: &[u8], text: &mut Vec<u8>| {
             text.extend_from_slice(renderer.whole(line, true).text.as_bytes());
@@ -101,7 +153,7 @@ impl LogReader {
             pattern,
             (self.look.view == View::Clean).then_some(&mut clean),
             from,
-            span.to,
+            to,
             &mut |hit| {
                 hits.push(hit);
                 if hits.len() > most {

@@ -4,13 +4,16 @@ use std::ops::ControlFlow;
 
 use serde_json::json;
 
-use super::{History, Translation};
+use super::{History, Round, Translation};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::event::{EventData, JournalEntry, Outlet};
 use crate::log::{LogStream, Next, Position, Unfinished};
 use crate::store::Home;
 use crate::task::FailReason;
+
+/// So many lines in a row that do not match, and those behind them are searched by the block.
+const MANY_MISSES: u32 = 64;
 
 /// What comes next.
 enum Step {
@@ -79,10 +82,14 @@ impl History<'_> {
     }
 
     fn next(&mut self) -> Result<Option<Step>> {
-        let round = &self.round;
         if self.terminal_given && self.wanted.ends_with_task || self.is_over() {
             return Ok(None);
         }
+        if self.misses >= MANY_MISSES {
+            self.misses = 0;
+            self.pass_over_misses()?;
+        }
+        let round = &self.round;
         let entry = round.entries.front();
         let is_last_word = match entry {
             Some(entry) => Some(entry.number) == round.terminal,
@@ -102,13 +109,7 @@ impl History<'_> {
         } else {
             Unfinished::Wait
         };
-        let waits = entry.is_none() && round.run_is_beginning;
-        let limit = |stream, size| match (entry, stream) {
-            (Some(entry), LogStream::Main) => entry.log_offset,
-            (Some(entry), LogStream::Stderr) => entry.stderr_offset,
-            (None, _) if waits => 0,
-            (None, _) => size,
-        };
+        let limit = limit_of(round);
         let line = self.logs.find(&self.dir, limit, unfinished);
         let read_error = |error| self.home.error("read", &Home::log_name(&self.id), error);
         if let Some(next) = line.map_err(read_error)? {
@@ -123,6 +124,24 @@ impl History<'_> {
             None if round.ended && !self.terminal_given => Some(Step::UnrecordedEnd),
             None => None,
         })
+    }
+
+    /// What follows will hardly match: by the block that is found out many times faster.
+    fn pass_over_misses(&mut self) -> Result<()> {
+        // Whether a line lies within a span of time is asked line by line.
+        let is_limited = self.wanted.since.is_some() || self.wanted.until.is_some();
+        let Some(pattern) = self.wanted.pattern.as_ref().filter(|_| !is_limited) else {
+            return Ok(());
+        };
+        self.logs
+            .pass_over_misses(&self.dir, limit_of(&self.round), pattern)
+            .map_err(|error| self.home.error("read", &Home::log_name(&self.id), error))?;
+        for stream in [LogStream::Main, LogStream::Stderr] {
+            if let Some(position) = self.logs.position(stream) {
+                *self.framer.cursor_mut().position_mut(stream) = position;
+            }
+        }
+        Ok(())
     }
 
     /// Gives a line together with many that come behind it, where that can be done.
@@ -165,6 +184,7 @@ impl History<'_> {
         if let Some(pattern) = &self.wanted.pattern {
             // The rest of a line of which a part was given belongs to that.
             if !next.found.continues && !pattern.matches(shown.text) {
+                self.misses += 1;
                 if next.is_unfinished() && !self.round.ended {
                     // What follows may make it match: it is looked at again as a whole.
                     *position = before;
@@ -173,6 +193,7 @@ impl History<'_> {
                 }
                 return ControlFlow::Continue(());
             }
+            self.misses = 0;
             shown = self.clipper.whole(shown.text.as_bytes(), true);
         }
         self.lines_given += 1;
@@ -236,6 +257,19 @@ impl History<'_> {
         };
         self.events_seen += 1;
         outlet.send(self.framer.lifecycle(&event, timestamp))
+    }
+}
+
+/// Up to where lines stand before what comes next in a round.
+fn limit_of(round: &Round) -> impl Fn(LogStream, u64) -> u64 + use<> {
+    let ends = match round.entries.front() {
+        Some(entry) => Some([entry.log_offset, entry.stderr_offset]),
+        None => round.run_is_beginning.then_some([0, 0]),
+    };
+    move |stream, size| match (ends, stream) {
+        (Some([main, _]), LogStream::Main) => main,
+        (Some([_, stderr]), LogStream::Stderr) => stderr,
+        (None, _) => size,
     }
 }
 

@@ -73,6 +73,8 @@ pub(super) struct History<'a> {
     pub terminal_given: bool,
     /// How many lines have been given.
     pub lines_given: u64,
+    /// How many lines in a row did not match.
+    misses: u32,
 }
 
 impl<'a> History<'a> {
@@ -141,6 +143,7 @@ impl<'a> History<'a> {
             refreshed: None,
             events_seen: 0,
             lines_given: 0,
+            misses: 0,
         })
     }
 
