@@ -75,7 +75,13 @@ fn usage(command: Command) -> String {
     let help = clap_command(command).render_help().to_string();
     let help = help.replacen("Usage: ", "Usage: background-tasks ", 1);
     match super::example_line(command.name()) {
-        Some(line) => format!("{help}\nExample:\n  {line}\n"),
+        Some(line) => {
+            let name = command.name();
+            format!(
+                "{help}\nExample:\n  {line}\n\n\
+                 `schema show {name}` has the fields of its payload, `examples show {name}` more examples.\n"
+            )
+        }
         None => help,
     }
 }

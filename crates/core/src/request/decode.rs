@@ -30,7 +30,7 @@ pub fn decode<R: Request>(text: &[u8]) -> Result<R> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let request: R = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| explain::<R>(text, &error))?;
-    deserializer.end().map_err(|error| malformed(&error))?;
+    deserializer.end().map_err(|error| malformed::<R>(&error))?;
     request.check()?;
     Ok(request)
 }
@@ -40,7 +40,8 @@ pub fn decode<R: Request>(text: &[u8]) -> Result<R> {
 /// # Errors
 /// As [`decode`], with `details.index` of the item; also when there is no item or a task is named twice.
 pub fn decode_batch<R: Request>(text: &[u8]) -> Result<Vec<R>> {
-    let items: Vec<&RawValue> = serde_json::from_slice(text).map_err(|error| malformed(&error))?;
+    let items: Vec<&RawValue> =
+        serde_json::from_slice(text).map_err(|error| malformed::<R>(&error))?;
     if items.is_empty() {
         return Err(Error::input(
             "the array of payloads is empty",
@@ -103,10 +104,14 @@ pub fn refuse_nul(field: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn malformed(error: &serde_json::Error) -> Error {
+pub(super) fn malformed<R: Request>(error: &serde_json::Error) -> Error {
     Error::input(
         format!("the payload is not valid JSON: {error}"),
-        "Give one JSON value: inline, @path for a file, or - for standard input.",
+        format!(
+            "Give one JSON value: inline, @path for a file, or - for standard input. \
+             examples show {} has some.",
+            R::COMMAND
+        ),
     )
     .with("line", error.line())
     .with("column", error.column())

@@ -26,7 +26,7 @@ pub(super) fn explain<R: Request>(
     // Where an enumeration meets another kind of value, serde_json speaks of syntax.
     let is_json = inner.is_data() || serde_json::from_slice::<IgnoredAny>(text).is_ok();
     if !is_json {
-        return malformed(inner);
+        return malformed::<R>(inner);
     }
     let hint = format!(
         "schema show {0} and examples show {0} tell what it takes.",

@@ -113,10 +113,11 @@ impl Ledger {
             (Some(MainExit::Signal(signal)), None) => format!("was ended by {signal}"),
             (None, None) => "ended".to_owned(),
         };
-        let problem = format!(
-            "it {how}, and had been started again {} times in a row already",
-            restart.max_retries
-        );
+        let times = match restart.max_retries {
+            1 => "once".to_owned(),
+            count => format!("{count} times in a row"),
+        };
+        let problem = format!("it {how}, and had been started again {times} already");
         self.conclude(TaskState::Failed {
             reason: FailReason::RestartLimit,
             problem,
