@@ -76,7 +76,10 @@ fn usage(command: Command) -> String {
     let help = help.replacen("Usage: ", "Usage: background-tasks ", 1);
     match super::example_line(command.name()) {
         Some(line) => {
-            let name = command.name();
+            let name = match command.name() {
+                name if name.contains(' ') => format!("\"{name}\""),
+                name => name.to_owned(),
+            };
             format!(
                 "{help}\nExample:\n  {line}\n\n\
                  `schema show {name}` has the fields of its payload, `examples show {name}` more examples.\n"
