@@ -70,11 +70,12 @@ impl Conversation {
             None => by_itself,
             Some(Reason::Exited(_)) => Outcome::Completed,
             Some(Reason::Failed(FailReason::RestartLimit)) => by_itself,
-            Some(Reason::Failed(_)) => Outcome::Lost,
+            Some(Reason::Failed(FailReason::SupervisorLost | FailReason::HostRebooted)) => {
+                Outcome::Lost
+            }
+            Some(Reason::Failed(reason)) => Outcome::Failed(reason),
             Some(Reason::Killed(reason)) => match reason {
-                KillReason::StopRequested | KillReason::OwnerGone => Outcome::Stopped {
-                    exit_code: end.exit_code,
-                },
+                KillReason::StopRequested | KillReason::OwnerGone => Outcome::Stopped,
                 KillReason::TimedOut => Outcome::TimedOut {
                     ms: self.kept.timeout_ms.unwrap_or_default(),
                 },
@@ -159,7 +160,11 @@ impl Translate for Conversation {
             return;
         };
         self.sum.add(&parser);
-        let events = parser.finish(outcome);
-        told.extend(events.into_iter().map(|event| self.told(event, None)));
+        let line = parser.terminal_line(outcome);
+        let line = line.map(|line| String::from_utf8_lossy(line).into_owned());
+        for event in parser.finish(outcome) {
+            let line = line.as_deref().filter(|_| event.is_terminal());
+            told.push(self.told(event, line));
+        }
     }
 }

@@ -204,7 +204,7 @@ impl Read for Reader {
             if self.failed_requests > 1 {
                 self.log_end(error, run);
             } else {
-                run.remember(error);
+                run.overhear(error);
             }
         }
     }
@@ -225,7 +225,7 @@ impl Reader {
     }
 
     fn log_end(&mut self, error: AgentError, run: &mut Run) {
-        run.remember(error.clone());
+        run.overhear(error.clone());
         // A provider that has said how it ended knows better than its log.
         if self.ended_in_log || !run.is_complete() {
             self.ended_in_log = true;
