@@ -5,6 +5,25 @@ use crate::run::Run;
 use crate::sign::{Sign, Signs};
 use crate::tail::Tail;
 
+/// The exit code of a run whose CLI could not be executed.
+pub(crate) const NOT_EXECUTED: u8 = 127;
+/// How lines begin in which this program tells why.
+pub(crate) const OWN_VOICE: &str = "background-tasks: ";
+
+/// Why the CLI could not be executed, and what to do.
+pub(crate) fn unbegun(run: &Run, tail: &Tail) -> Option<AgentError> {
+    let lines = tail.whole().lines();
+    let mut lines = lines.filter_map(|line| line.strip_prefix(OWN_VOICE));
+    let message = lines.next().filter(|_| run.session_id().is_none())?;
+    let hint = lines.next().unwrap_or(Category::Unknown.hint());
+    Some(AgentError {
+        hint: hint.to_owned(),
+        message: message.to_owned(),
+        category: Category::Unknown,
+        retryable: false,
+    })
+}
+
 /// How a provider says that a run failed, unless that says less than its plain lines do: then they
 /// are looked at once more, wherever in the run they stood.
 pub(crate) fn explained(error: AgentError, run: &Run, tail: &Tail) -> AgentError {

@@ -37,17 +37,23 @@ pub(crate) struct Sum {
     pub last_text: String,
     pub unparsed_lines: u64,
     /// What the present session has used in all.
-    used: Usage,
+    pub used: Usage,
 }
 
 impl Conversation {
     pub(crate) fn new(kept: Kept, gives_raw: bool) -> Self {
+        // A session that was another task's has been counted there.
+        let sum = Sum {
+            session_id: kept.resume.clone(),
+            used: kept.used.unwrap_or_default(),
+            ..Sum::default()
+        };
         Self {
             kept,
             gives_raw,
             run: 0,
             parser: None,
-            sum: Sum::default(),
+            sum,
         }
     }
 

@@ -3,7 +3,7 @@
 use background_tasks_core::task::{FailReason, SignalNumber};
 
 use crate::event::{AgentError, AgentEvent, Category};
-use crate::evidence::{evidence, explained};
+use crate::evidence::{NOT_EXECUTED, evidence, explained, unbegun};
 use crate::provider::Provider;
 use crate::run::{End, Run};
 use crate::tail::Tail;
@@ -64,6 +64,11 @@ pub(crate) fn verdict(
         return ended(error, end.synthetic);
     }
     if let Some(error) = own_limit(outcome) {
+        return ended(Some(error), true);
+    }
+    if outcome == Outcome::Exited(NOT_EXECUTED.into())
+        && let Some(error) = unbegun(run, tail)
+    {
         return ended(Some(error), true);
     }
     let evidence = evidence(run, tail);

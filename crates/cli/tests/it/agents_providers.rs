@@ -671,3 +671,123 @@ fn a_line_of_sixteen_mebibytes_is_an_event_like_any_other() {
     assert_eq!(output.len(), SIZE);
     assert_eq!(short(&frames[4]), "end");
 }
+
+/// A PATH on which there is no agent.
+const BARE: &str = "/usr/bin:/bin";
+
+#[test]
+fn a_cli_is_looked_up_on_the_callers_path_and_else_on_the_tasks_own() {
+    let cli = StandIn::new("codex");
+    cli.plays(&success("codex"), "exit 0");
+    let bin = cli.file("bin");
+    let start = |path: &str, own: &str| {
+        let agent = json!({ "provider": "codex", "prompt": "-x" });
+        let payload = json!({ "id": "a", "env": { "PATH": own }, "agent": agent });
+        let start = cli.cli.run("start").payload(payload).env("PATH", path);
+        start.flags(["--wait"])
+    };
+    let elsewhere = cli.file("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    cli.make_file("elsewhere/codex", "755", "#!/bin/sh\nexit 9\n");
+    let exit_code = |start: Call| start.ok()["task"]["exit_code"].clone();
+    assert_eq!(exit_code(start(&cli.path, &elsewhere)), 0);
+    assert_eq!(exit_code(start(BARE, &format!("{elsewhere}:{BARE}"))), 9);
+    assert_eq!(exit_code(start(BARE, &format!("{bin}:{BARE}"))), 0);
+    // A prompt is for the same.
+    let send = json!({ "id": "a", "prompt": "more" });
+    cli.cli.run("send").payload(send).env("PATH", BARE).ok();
+    assert_eq!(cli.wait("a")["exit_code"], 0);
+    let nowhere = start(BARE, "/nowhere").err("ProviderNotInstalled");
+    let searched = nowhere["details"]["searched"].as_array().unwrap();
+    assert!(searched.contains(&json!("/nowhere")), "{nowhere}");
+    assert!(searched.contains(&json!("/bin")), "{nowhere}");
+}
+
+#[test]
+fn a_cli_that_has_moved_is_found_again_and_one_that_is_gone_is_told() {
+    let cli = StandIn::new("codex");
+    cli.plays(&success("codex"), "exit 0");
+    cli.runs(json!({}));
+    let moved = cli.file("moved");
+    fs::rename(cli.file("bin"), &moved).unwrap();
+    let restart = |path: &str| {
+        let restart = cli.cli.run("restart").payload(json!({ "id": "a" }));
+        restart.env("PATH", path).ok();
+        cli.wait("a")
+    };
+    let task = restart(&format!("{moved}:{BARE}"));
+    assert_eq!(end_of(&task), json!(["exited", 0, null, null]));
+    fs::remove_dir_all(&moved).unwrap();
+    let task = restart(BARE);
+    assert_eq!(task["exit_code"], 127);
+    let frames = told(&cli, "a");
+    assert_runs(&frames, 3);
+    let end = &frames.last().unwrap()["data"];
+    let message = text(&end["error"]["message"]);
+    assert!(
+        message.starts_with("codex is not installed any more"),
+        "{message}"
+    );
+    assert!(
+        text(&end["error"]["hint"]).contains("agent install"),
+        "{end}"
+    );
+    assert_eq!(end["synthetic"], true);
+}
+
+#[test]
+fn a_session_of_another_task_is_not_counted_again() {
+    let cli = StandIn::new("codex");
+    let counted = |input: u64| {
+        let lines = success("codex").into_iter();
+        let counts = format!(r#""input_tokens":{input},"cached"#);
+        let lines = lines.map(|line| line.replace(r#""input_tokens":10,"cached"#, &counts));
+        lines.collect::<Vec<_>>()
+    };
+    cli.plays(&counted(10), "exit 0");
+    cli.runs(json!({}));
+    for (id, of, total) in [("b", "a", 25), ("c", "b", 32)] {
+        cli.plays(&counted(total), "exit 0");
+        let agent = json!({ "provider": "codex", "prompt": "-x", "resume": of });
+        let start = cli.call("start", json!({ "id": id, "agent": agent }));
+        start.flags(["--wait"]).ok();
+    }
+    let used = |id| agent_of(&cli, id)["usage"]["input"].clone();
+    assert_eq!([used("a"), used("b"), used("c")], [10, 15, 7]);
+    cli.plays(&counted(40), "exit 0");
+    cli.call("send", json!({ "id": "c", "prompt": "more" }))
+        .ok();
+    cli.wait("c");
+    assert_eq!(used("c"), 15);
+}
+
+#[test]
+fn history_stands_before_the_prompt_until_there_is_a_session() {
+    let cli = StandIn::new("claude");
+    cli.plays(&["2>no network"], "exit 1");
+    cli.runs(json!({ "history": [{ "role": "user", "content": "My name is Ada." }] }));
+    cli.plays(&success("claude"), "exit 0");
+    cli.says("again");
+    cli.says("go on");
+    let has_history = |run| cli.given("stdin", run).contains("My name is Ada.");
+    assert_eq!([1, 2, 3].map(has_history), [true, true, false]);
+    assert!(cli.given("stdin", 2).ends_with("again"));
+    assert_eq!(cli.given("stdin", 3), "go on");
+}
+
+#[test]
+fn a_stop_is_one_although_the_cli_says_that_all_went_well() {
+    let cli = StandIn::new("claude");
+    let then = format!(
+        "trap 'echo '\"'\"'{CLAUDE_RESULT}'\"'\"'; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
+    );
+    cli.plays(&[CLAUDE_INIT], &then);
+    let agent = json!({ "provider": "claude", "prompt": "-x" });
+    cli.call("start", json!({ "id": "a", "agent": agent })).ok();
+    cli.await_line("a", "ready");
+    cli.stop("a");
+    let end = told(&cli, "a").pop().unwrap();
+    assert_eq!(short(&end), "end stopped: it was stopped on request");
+    assert_eq!(end["data"]["usage"]["input"], 10);
+    assert_eq!(end["data"]["cost_usd"], 0.25);
+}
