@@ -258,6 +258,8 @@ fn done(provider: Provider, grace_ms: u64) -> Done {
                 Stream::Stderr => StreamName::STDERR,
             },
             pattern: pattern.pattern.to_owned(),
+            unless: pattern.unless.map(str::to_owned),
+            count: (pattern.count > 1).then_some(pattern.count),
         });
         patterns.collect()
     };

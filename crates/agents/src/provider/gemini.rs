@@ -51,7 +51,7 @@ impl Cli for Gemini {
     fn done_patterns(&self) -> &'static [DonePattern] {
         const {
             &[
-                DonePattern::done(line_of_type!("result")),
+                DonePattern::done(line_of_type!(r"result|assistant\.complete")),
                 DonePattern::goes_on(line_of_type!("init|message|tool_use|tool_result")),
             ]
         }

@@ -57,7 +57,11 @@ impl Cli for Pi {
     fn done_patterns(&self) -> &'static [DonePattern] {
         const {
             &[
-                DonePattern::done(line_of_type!("agent_end")),
+                DonePattern::done(line_of_type!("agent_end|error")),
+                DonePattern::done(concat!(
+                    line_of_type!("auto_retry_end"),
+                    r#"(?:.*,)?\s*"success"\s*:\s*false\s*[,}]"#
+                )),
                 DonePattern::goes_on(line_of_type!(
                     "agent_start|turn_start|message_start|auto_retry_start|compaction_start|auto_compaction_start"
                 )),

@@ -505,6 +505,55 @@ fn a_cli_that_stays_after_its_last_line_is_ended_and_has_not_failed() {
 }
 
 #[test]
+fn a_cli_that_stays_is_ended_whatever_its_last_line_looks_like() {
+    let session = "ERROR 2026-08-01T10:00:00 +5ms service=session.processor session.id=ses_1 error=429 Too many requests stack=x";
+    let stream = "timestamp=2026-08-01T10:00:00 level=ERROR run=r1 message=\"stream error\" providerID=p small=false agent=build error.error=\"429\"";
+    let request = "ERROR 2026-08-01T10:00:00 +5ms service=llm error={\"message\":\"429\"}";
+    let pi = r#"{"type":"session","version":3,"id":"s-1","timestamp":"t","cwd":"/x"}"#;
+    let gave_up = r#"{"type":"auto_retry_end","success":false,"attempt":3,"finalError":"429"}"#;
+    let no_key = r#"{"type":"error","message":"429"}"#;
+    let (blank, bom) = (
+        format!("  {CLAUDE_RESULT}"),
+        format!("\u{feff}{CLAUDE_RESULT}"),
+    );
+    let cases: [(&'static str, &[&str]); 8] = [
+        ("opencode", &[session]),
+        ("opencode", &[stream]),
+        ("opencode", &[request, request]),
+        ("pi", &[pi, gave_up]),
+        ("pi", &[pi, no_key]),
+        ("claude", &[CLAUDE_INIT, &blank]),
+        ("claude", &[CLAUDE_INIT, &bom]),
+        ("gemini", &[r#"{"type":"assistant.complete"}"#]),
+    ];
+    for (provider, lines) in cases {
+        for stderr in ["separate", "merge"] {
+            let cli = StandIn::new(provider);
+            let is_log = provider == "opencode";
+            let lines = lines.iter().map(|line| match is_log {
+                true => format!("2>{line}"),
+                false => (*line).to_owned(),
+            });
+            cli.plays(&lines.collect::<Vec<_>>(), "while :; do sleep 600; done");
+            let agent = json!({ "provider": provider, "prompt": "-x", "exit_grace_ms": 50 });
+            let stop = json!({ "grace_ms": 100 });
+            let task = json!({ "id": "a", "stderr": stderr, "stop": stop, "agent": agent });
+            let start = cli.call("start", task).flags(["--wait"]);
+            let task = start.ok()["task"].take();
+            let end = ["status", "reason"].map(|field| text(&task[field]));
+            assert_eq!(end, ["exited", "completed"], "{provider} {stderr}: {task}");
+            let last = shorts(&cli, "a").pop().unwrap();
+            let expected = match provider {
+                "opencode" => "end~ rate_limit: ",
+                "pi" => "end rate_limit: 429",
+                _ => "end",
+            };
+            assert!(last.starts_with(expected), "{provider} {stderr}: {last}");
+        }
+    }
+}
+
+#[test]
 fn a_cli_that_goes_on_after_its_last_line_may() {
     let cli = StandIn::new("claude");
     cli.plays(
