@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use background_tasks_core::op::EXTENSION_FILE;
 use background_tasks_core::request::{Request, invalid};
 use background_tasks_core::task::{Task, TaskId};
 use background_tasks_core::{Client, Deadline, Result, op};
@@ -14,7 +15,7 @@ use crate::kept::{Kept, Piece};
 use crate::provider::Provider;
 use crate::request::{Mode, Prompt, check_prompt};
 use crate::start::mentions;
-use crate::translate::Conversation;
+use crate::translate::{Conversation, Sum};
 
 /// How a conversation stands.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -53,11 +54,12 @@ pub fn agent_status(client: &Client, id: &TaskId) -> Result<Option<AgentStatus>>
     let mut conversation = Conversation::new(kept.clone(), false);
     let observed = op::replay(client, id, &mut conversation, &mut drop)?;
     let sum = conversation.sum();
+    let session_id = reported_session(client, observed.task().run, id, &sum);
     Ok(Some(AgentStatus {
         provider: kept.spec.provider,
         model: sum.model.or(kept.spec.model),
         mode: kept.spec.mode,
-        session_id: sum.session_id.or(kept.resume),
+        session_id,
         run: observed.task().run,
         queued: op::waiting_work(client, id)?,
         usage: sum.usage,
@@ -84,6 +86,8 @@ pub fn describe(client: &Client, task: &mut Task) -> Result<()> {
 pub(crate) struct Session {
     pub provider: Provider,
     pub session_id: Option<String>,
+    /// What its runs have told of it.
+    pub reported: Option<String>,
     /// What it has used in all.
     pub used: Usage,
     pub workdir: Option<PathBuf>,
@@ -101,14 +105,31 @@ pub(crate) fn session_of(client: &Client, id: &TaskId) -> Result<Option<Session>
     // One that began with another's session goes by that one's name.
     let name = kept.resume.clone().unwrap_or_else(|| conversation_name(id));
     let sum = conversation.sum();
-    let reported = sum.session_id.or(kept.resume);
+    let reported = reported_session(client, observed.task().run, id, &sum);
     let session_id = provider.session_to_resume(reported.as_deref(), &name);
     Ok(Some(Session {
         provider,
         session_id: session_id.map(str::to_owned),
+        reported: reported.clone(),
         used: sum.used,
         workdir: observed.task().workdir,
     }))
+}
+
+/// The session that was told last. The lines that told it may be gone: then it is the one that the
+/// latest run went on with. Before the second run that is an earlier task's.
+fn reported_session(client: &Client, run: u32, id: &TaskId, sum: &Sum) -> Option<String> {
+    let gone_on_with = || {
+        let folder = client.home_path().join("tasks").join(id.as_str());
+        std::fs::read_to_string(folder.join(session_name())).ok()
+    };
+    let kept = (!sum.is_session_told && run > 1).then(gone_on_with);
+    kept.flatten().or_else(|| sum.session_id.clone())
+}
+
+/// The name of the file with the session that the latest run went on with, in the task's folder.
+pub(crate) fn session_name() -> String {
+    format!("{EXTENSION_FILE}session")
 }
 
 /// What some CLIs call the session of a task.

@@ -76,6 +76,11 @@ impl Parser {
         self.run.take_events();
     }
 
+    /// Says that some of the run's lines are gone, perhaps the last ones.
+    pub fn lines_are_gone(&mut self) {
+        self.run.lines_are_gone();
+    }
+
     fn note_end(&mut self, raw: &[u8]) {
         if self.run.take_end() {
             self.terminal_line = Some(raw.to_vec());

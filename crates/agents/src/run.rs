@@ -37,6 +37,8 @@ pub(crate) struct Run {
     /// The same as told by plain lines, whose place among the others is not sure; never void.
     overheard: Option<AgentError>,
     has_progressed: bool,
+    /// Whether some of its lines are gone.
+    is_cut: bool,
 }
 
 impl Run {

@@ -31,6 +31,8 @@ pub(crate) struct Conversation {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sum {
     pub session_id: Option<String>,
+    /// Whether a run has told of it; otherwise it is that which the conversation began with.
+    pub is_session_told: bool,
     pub model: Option<String>,
     pub usage: Usage,
     pub cost_usd: Option<f64>,
@@ -113,6 +115,7 @@ impl Conversation {
 impl Sum {
     fn add(&mut self, parser: &Parser) {
         let session = parser.session_id();
+        self.is_session_told |= session.is_some();
         if session.is_some() && session != self.session_id.as_deref() {
             self.session_id = session.map(str::to_owned);
             self.used = Usage::default();
@@ -162,9 +165,12 @@ impl Translate for Conversation {
 
     fn end(&mut self, end: &RunEnd, told: &mut Vec<Told>) {
         let outcome = self.outcome(end);
-        let Some(parser) = self.parser.take() else {
+        let Some(mut parser) = self.parser.take() else {
             return;
         };
+        if end.is_cut {
+            parser.lines_are_gone();
+        }
         self.sum.add(&parser);
         let line = parser.terminal_line(outcome);
         let line = line.map(|line| String::from_utf8_lossy(line).into_owned());

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use background_tasks_core::op::{Assignment, EXTENSION_FILE};
 use background_tasks_core::{Client, Error, Result, op};
 
-use crate::conversation::{conversation_name, session_of};
+use crate::conversation::{conversation_name, session_name, session_of};
 use crate::evidence::{NOT_EXECUTED, OWN_VOICE};
 use crate::install::NotInstalled;
 use crate::invocation::{Invocation, Program, Stdin, Turn};
@@ -85,13 +85,28 @@ fn become_agent() -> Result<std::convert::Infallible> {
     Err(failed(&format!("execute {}", program.display()), &error))
 }
 
-/// The session to go on with. The first run of a task has none of its own.
+/// The session to go on with, which is written down. The first run of a task has none of its own.
 fn session(client: &Client, assignment: &Assignment, kept: &Kept) -> Result<Option<String>> {
+    let path = assignment.folder.join(session_name());
     if assignment.run == 1 {
+        // An earlier task of this id may have had one.
+        let _ = std::fs::remove_file(path);
         return Ok(kept.resume.clone());
     }
-    let session = session_of(client, &assignment.id)?;
-    Ok(session.and_then(|session| session.session_id))
+    let Some(session) = session_of(client, &assignment.id)? else {
+        return Ok(None);
+    };
+    if let Some(reported) = &session.reported {
+        // It is needed only where the lines that told of it are freed.
+        let _ = write_down(&path, reported);
+    }
+    Ok(session.session_id)
+}
+
+fn write_down(path: &Path, session: &str) -> io::Result<()> {
+    let aside = path.with_extension("aside");
+    private_file(&aside)?.write_all(session.as_bytes())?;
+    std::fs::rename(aside, path)
 }
 
 /// What is executed. Where it was found may be long ago; then this run's own PATH counts.

@@ -66,6 +66,9 @@ pub(crate) fn verdict(
     if let Some(error) = own_limit(outcome) {
         return ended(Some(error), true);
     }
+    if run.is_cut() && matches!(outcome, Outcome::Exited(0) | Outcome::Completed) {
+        return ended(None, true);
+    }
     if outcome == Outcome::Exited(NOT_EXECUTED.into())
         && let Some(error) = unbegun(run, tail)
     {

@@ -30,6 +30,15 @@ impl Run {
         self.overheard.as_ref()
     }
 
+    /// Whether some of its lines are gone, so that it may have told of its end.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    pub(crate) fn lines_are_gone(&mut self) {
+        self.is_cut = true;
+    }
+
     /// Whether a line told of the end since this was last asked.
     pub(crate) fn take_end(&mut self) -> bool {
         std::mem::take(&mut self.tells_end)

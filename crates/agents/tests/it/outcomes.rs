@@ -218,3 +218,19 @@ fn a_crash_shows_the_end_of_what_was_printed() {
     assert!((4000..=4096).contains(&output.len()), "{}", output.len());
     assert!(noise.ends_with(output));
 }
+
+#[test]
+fn what_may_have_been_said_in_lines_that_are_gone_is_not_missed() {
+    let end = |outcome| {
+        let mut parser = Parser::new(Provider::Claude);
+        going()
+            .lines()
+            .for_each(|line| drop(parser.line(line.as_bytes())));
+        parser.lines_are_gone();
+        last(&parser.finish(outcome))
+    };
+    let exited = end(Outcome::Exited(0));
+    assert_eq!(exited["data"].get("error"), None);
+    assert_eq!(exited["data"]["synthetic"], true);
+    assert_eq!(end(Outcome::Exited(3))["type"], "agent.crashed");
+}

@@ -721,6 +721,47 @@ fn a_line_of_sixteen_mebibytes_is_an_event_like_any_other() {
     assert_eq!(short(&frames[4]), "end");
 }
 
+#[test]
+fn a_conversation_outlives_the_lines_that_its_cap_frees() {
+    let cli = StandIn::new("codex");
+    cli.plays(&success("codex"), "exit 0");
+    let agent = json!({ "provider": "codex", "prompt": "-x" });
+    let limits = json!({ "log_bytes": 65536 });
+    let start = cli.call(
+        "start",
+        json!({ "id": "a", "limits": limits, "agent": agent }),
+    );
+    start.flags(["--wait"]).ok();
+    let mut lines = success("codex");
+    let last = lines.pop().unwrap();
+    lines.push("x".repeat(1000));
+    let noise = cli.file(&format!("notes/piece.{}b", lines.len() - 1));
+    let then = format!(
+        "for i in 1 2 3 4 5; do for j in 1 2 3 4 5 6 7 8 9 10; do cat {noise} {noise} {noise} {noise}; echo; done; \
+         while [ $(stat -c %b {log}) -gt 128 ]; do sleep 0.01; done; done; echo '{last}'",
+        log = cli.home().join("logs/a.log").display()
+    );
+    cli.plays(&lines, &then);
+    cli.says("say much");
+    let ends: Vec<_> = told(&cli, "a").into_iter().filter(is_terminal).collect();
+    let ends: Vec<_> = ends.iter().map(short).collect();
+    // The first run has no line any more, and its process had nothing to say against it.
+    assert_eq!(ends, ["end~", "end"]);
+    cli.plays(&success("codex"), "exit 0");
+    for run in [3, 4] {
+        assert_eq!(agent_of(&cli, "a")["session_id"], "s-1");
+        cli.says("go on");
+        let argv = cli.argv(run);
+        assert!(holds(&argv, &["resume", "s-1"]), "{argv:?}");
+    }
+    // A new task of that id knows nothing of it.
+    cli.plays(&["hm"], "exit 1");
+    cli.runs(json!({}));
+    cli.says("again");
+    let argv = cli.argv(6);
+    assert!(!argv.contains(&"resume".to_owned()), "{argv:?}");
+}
+
 /// A PATH on which there is no agent.
 const BARE: &str = "/usr/bin:/bin";
 
