@@ -166,6 +166,7 @@ fn crash_message(provider: Provider, outcome: Outcome, evidence: Option<&AgentEr
     let fate = match outcome {
         Outcome::Exited(code) => format!("exited with code {code} without a result"),
         Outcome::Signalled(signal) => format!("was ended by {signal} without a result"),
+        Outcome::Failed(FailReason::SpawnFailed) => "could not be executed".to_owned(),
         Outcome::Failed(reason) => {
             format!("was ended without a result, because of {}", reason.as_str())
         }

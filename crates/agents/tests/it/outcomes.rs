@@ -83,6 +83,8 @@ fn only_a_machine_or_a_supervisor_that_went_down_is_told_as_one() {
         not_ready,
         "claude was ended without a result, because of not_ready"
     );
+    let unexecuted = message(Outcome::Failed(FailReason::SpawnFailed));
+    assert_eq!(unexecuted, "claude could not be executed");
     let lost = message(Outcome::Lost);
     assert!(
         lost.ends_with("its machine or supervisor went down"),

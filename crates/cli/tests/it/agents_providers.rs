@@ -389,6 +389,16 @@ fn failures() -> Vec<Failure> {
         ),
         (
             "gemini",
+            owned(&[
+                r#"{"type":"init","timestamp":"t","session_id":"s-1","model":"m"}"#,
+                r#"{"type":"result","timestamp":"t","status":"error","error":{"type":"Error","message":"[API Error: An unknown error occurred.]"},"stats":{}}"#,
+                "2>Error when talking to Gemini API Full report available at: /tmp/report-401.json TerminalQuotaError: You exceeded your current quota.",
+            ]),
+            1,
+            "end rate_limit: Error when talking to Gemini API TerminalQuotaError: You exceeded your current quota.",
+        ),
+        (
+            "gemini",
             owned(&["2>Please set an Auth method in your settings.json"]),
             41,
             "end~ auth: Please set an Auth method in your settings.json",
@@ -493,6 +503,8 @@ fn a_cli_that_stays_after_its_last_line_is_ended_and_has_not_failed() {
         let task = cli.runs(more);
         let end = ["status", "reason"].map(|field| text(&task[field]));
         assert_eq!(end, ["exited", "completed"], "{provider}: {task}");
+        // The end is told first.
+        cli.await_no_supervisor("a");
         cli.assert_no_processes();
         let frames = told(&cli, "a");
         assert_runs(&frames, 1);
