@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use background_tasks_core::op::EXTENSION_FILE;
 use background_tasks_core::request::{Request, invalid};
 use background_tasks_core::task::{Task, TaskId};
-use background_tasks_core::{Client, Deadline, Error, Result, op};
+use background_tasks_core::{Client, Deadline, Result, op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,8 +15,7 @@ use crate::kept::{Kept, Piece};
 use crate::provider::Provider;
 use crate::request::{Mode, Prompt, check_prompt};
 use crate::start::mentions;
-use crate::surroundings::Surroundings;
-use crate::translate::Conversation;
+use crate::translate::{Conversation, Sum};
 
 /// How a conversation stands.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -45,7 +45,7 @@ pub struct AgentStatus {
 /// How the conversation of a task stands; `None` when it is no agent's.
 ///
 /// # Errors
-/// [`Error::TaskNotFound`]; [`Error::Store`]; [`Error::Unsupported`] when a newer build wrote it.
+/// [`background_tasks_core::Error::TaskNotFound`]; [`background_tasks_core::Error::Store`]; [`background_tasks_core::Error::Unsupported`] when a newer build wrote it.
 pub fn agent_status(client: &Client, id: &TaskId) -> Result<Option<AgentStatus>> {
     let Some(extension) = op::extension(client, id)? else {
         return Ok(None);
@@ -54,11 +54,12 @@ pub fn agent_status(client: &Client, id: &TaskId) -> Result<Option<AgentStatus>>
     let mut conversation = Conversation::new(kept.clone(), false);
     let observed = op::replay(client, id, &mut conversation, &mut drop)?;
     let sum = conversation.sum();
+    let session_id = reported_session(client, observed.task().run, id, &sum);
     Ok(Some(AgentStatus {
         provider: kept.spec.provider,
         model: sum.model.or(kept.spec.model),
         mode: kept.spec.mode,
-        session_id: sum.session_id.or(kept.resume),
+        session_id,
         run: observed.task().run,
         queued: op::waiting_work(client, id)?,
         usage: sum.usage,
@@ -85,6 +86,10 @@ pub fn describe(client: &Client, task: &mut Task) -> Result<()> {
 pub(crate) struct Session {
     pub provider: Provider,
     pub session_id: Option<String>,
+    /// What its runs have told of it.
+    pub reported: Option<String>,
+    /// What it has used in all.
+    pub used: Usage,
     pub workdir: Option<PathBuf>,
 }
 
@@ -99,13 +104,32 @@ pub(crate) fn session_of(client: &Client, id: &TaskId) -> Result<Option<Session>
     let provider = kept.spec.provider;
     // One that began with another's session goes by that one's name.
     let name = kept.resume.clone().unwrap_or_else(|| conversation_name(id));
-    let reported = conversation.sum().session_id.or(kept.resume);
+    let sum = conversation.sum();
+    let reported = reported_session(client, observed.task().run, id, &sum);
     let session_id = provider.session_to_resume(reported.as_deref(), &name);
     Ok(Some(Session {
         provider,
         session_id: session_id.map(str::to_owned),
+        reported: reported.clone(),
+        used: sum.used,
         workdir: observed.task().workdir,
     }))
+}
+
+/// The session that was told last. The lines that told it may be gone: then it is the one that the
+/// latest run went on with. Before the second run that is an earlier task's.
+fn reported_session(client: &Client, run: u32, id: &TaskId, sum: &Sum) -> Option<String> {
+    let gone_on_with = || {
+        let folder = client.home_path().join("tasks").join(id.as_str());
+        std::fs::read_to_string(folder.join(session_name())).ok()
+    };
+    let kept = (!sum.is_session_told && run > 1).then(gone_on_with);
+    kept.flatten().or_else(|| sum.session_id.clone())
+}
+
+/// The name of the file with the session that the latest run went on with, in the task's folder.
+pub(crate) fn session_name() -> String {
+    format!("{EXTENSION_FILE}session")
 }
 
 /// What some CLIs call the session of a task.
@@ -144,8 +168,8 @@ pub fn is_prompt(payload: &[u8]) -> bool {
 /// before.
 ///
 /// # Errors
-/// [`Error::TaskNotFound`]; [`Error::CommandInput`] when the task is no agent's or the prompt cannot
-/// be given; [`Error::ProviderNotInstalled`]; otherwise as [`op::give_work`].
+/// [`background_tasks_core::Error::TaskNotFound`]; [`background_tasks_core::Error::CommandInput`] when the task is no agent's or the prompt cannot
+/// be given; [`background_tasks_core::Error::ProviderNotInstalled`]; otherwise as [`op::give_work`].
 pub fn send_prompt(client: &Client, request: &SendPrompt, deadline: Deadline) -> Result<Task> {
     let id = &request.id;
     let Some(extension) = op::extension(client, id)? else {
@@ -153,16 +177,11 @@ pub fn send_prompt(client: &Client, request: &SendPrompt, deadline: Deadline) ->
         let hint = "send {\"id\", \"text\"} writes to a task's standard input, where start said \"stdin\": \"open\".";
         return Err(invalid("prompt", problem, hint));
     };
-    let provider = Kept::of(&extension)?.spec.provider;
+    let kept = Kept::of(&extension)?;
+    let provider = kept.spec.provider;
     let prompt = request.prompt.read("prompt")?;
     check_prompt(provider, "prompt", &prompt)?;
-    let program = provider
-        .find(&Surroundings::of_this_process())
-        .map_err(|absent| Error::ProviderNotInstalled {
-            message: absent.to_string(),
-            hint: absent.hint(),
-            searched: absent.searched.clone(),
-        })?;
+    let program = provider.find_for_task(kept.path.as_deref())?;
     let piece = Piece { prompt, program }.encode()?;
     op::give_work(client, id, &piece, deadline)
 }

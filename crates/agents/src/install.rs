@@ -1,13 +1,15 @@
 //! How a provider's CLI is installed. Nothing is installed unless that is what was asked for.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus};
 
-use background_tasks_core::{Error, Result};
+use background_tasks_core::{Deadline, Error, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Map;
 
+use crate::child;
 use crate::provider::Provider;
 use crate::surroundings::Surroundings;
 
@@ -70,50 +72,97 @@ pub struct Installed {
 const OUTPUT_KEPT: usize = 4096;
 
 impl Installer {
-    /// Runs it to its end, without a terminal and with nothing to read.
+    /// Runs it to its end, without a terminal and with nothing to read. If the time is over before
+    /// that, it is ended with its process group.
     ///
     /// # Errors
-    /// What the system says when it cannot be run.
-    pub fn run(&self, provider: Provider, surroundings: &Surroundings) -> io::Result<Installed> {
+    /// [`Error::ProviderNotInstalled`] when it fails, or its program is not on the PATH after it;
+    /// [`Error::TaskWaitTimedOut`]; both with `output`. [`Error::Internal`] when it cannot be run.
+    pub fn run(
+        &self,
+        provider: Provider,
+        surroundings: &Surroundings,
+        deadline: Deadline,
+    ) -> Result<Installed> {
+        let mut kept = Vec::new();
+        let status = self
+            .execute(surroundings, deadline, &mut |bytes| {
+                keep_last(&mut kept, bytes);
+                true
+            })
+            .map_err(|error| Error::Internal {
+                message: format!("cannot run `{}`: {error}", self.command_line()),
+            })?;
+        let output = String::from_utf8_lossy(&kept).into_owned();
+        let Some(status) = status else {
+            return Err(self.timed_out().with("output", output));
+        };
+        match provider.find(surroundings).ok().flatten() {
+            Some(path) if status.success() => Ok(Installed {
+                argv: self.argv.clone(),
+                exit_code: status.code(),
+                output,
+                path: Some(path),
+            }),
+            _ => Err(self.failed(status, surroundings).with("output", output)),
+        }
+    }
+
+    fn execute(
+        &self,
+        surroundings: &Surroundings,
+        deadline: Deadline,
+        take: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> io::Result<Option<ExitStatus>> {
         let missing = || io::Error::from(io::ErrorKind::NotFound);
         let (program, args) = self.argv.split_first().ok_or_else(missing)?;
         let program = surroundings.find(program).ok_or_else(missing)?;
-        let (mut output, printed) = io::pipe()?;
-        // The command goes at once: the copies of the pipe that it holds would keep it open.
-        let mut child = Command::new(program)
+        let (output, printed) = io::pipe()?;
+        let mut command = Command::new(program);
+        command
             .args(args)
-            .env_clear()
-            .envs(surroundings.variables())
-            .envs([("NO_COLOR", "1"), ("TERM", "dumb")])
-            .stdin(Stdio::null())
             .stdout(printed.try_clone()?)
-            .stderr(printed)
-            .spawn()?;
-        let kept = keep_last(&mut output)?;
-        let status = child.wait()?;
-        Ok(Installed {
-            argv: self.argv.clone(),
-            exit_code: status.code(),
-            output: String::from_utf8_lossy(&kept).into_owned(),
-            path: provider.find(surroundings).ok().flatten(),
-        })
+            .stderr(printed);
+        child::run(&mut command, surroundings, output, deadline, take)
+    }
+
+    fn timed_out(&self) -> Error {
+        Error::TaskWaitTimedOut {
+            message: format!("`{}` was not done in time", self.command_line()),
+            hint: "It was ended; try again with a longer --timeout.",
+            details: Map::new(),
+        }
+    }
+
+    /// Why the program is still not there.
+    fn failed(&self, status: ExitStatus, surroundings: &Surroundings) -> Error {
+        let (fate, hint) = match status.code() {
+            Some(0) => (
+                "succeeded, but what it installed is not on the PATH".to_owned(),
+                "Put the folder that it installs to on the PATH; details.output may name it.",
+            ),
+            Some(code) => (
+                format!("exited with code {code}"),
+                "Mend what details.output tells of, and try again.",
+            ),
+            None => (
+                "was ended by a signal".to_owned(),
+                "details.output shows how far it was; try again.",
+            ),
+        };
+        let error = Error::ProviderNotInstalled {
+            message: format!("`{}` {fate}", self.command_line()),
+            hint: hint.to_owned(),
+            searched: surroundings.search_path(),
+        };
+        error.with("exit_code", status.code())
     }
 }
 
-/// The last of what comes, until nothing does.
-fn keep_last(output: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
-    let mut buffer = [0; OUTPUT_KEPT];
-    loop {
-        match output.read(&mut buffer) {
-            Ok(0) => return Ok(kept),
-            Ok(length) => kept.extend_from_slice(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        let surplus = kept.len().saturating_sub(OUTPUT_KEPT);
-        kept.drain(..surplus);
-    }
+fn keep_last(kept: &mut Vec<u8>, bytes: &[u8]) {
+    kept.extend_from_slice(bytes);
+    let surplus = kept.len().saturating_sub(OUTPUT_KEPT);
+    kept.drain(..surplus);
 }
 
 impl Provider {
@@ -156,6 +205,8 @@ pub struct NotInstalled {
     pub searched: Vec<PathBuf>,
     /// What would install it.
     pub installer: Option<Installer>,
+    /// Where it was before.
+    pub was_at: Option<PathBuf>,
 }
 
 impl NotInstalled {
@@ -169,6 +220,7 @@ impl NotInstalled {
             program,
             searched: surroundings.search_path(),
             installer: provider.cli().installer(),
+            was_at: None,
         }
     }
 
@@ -193,13 +245,27 @@ impl std::fmt::Display for NotInstalled {
             .iter()
             .map(|it| it.display().to_string())
             .collect();
-        write!(
-            f,
-            "{} is not installed: there is no program `{}` on the PATH ({})",
-            self.provider,
-            self.program,
-            folders.join(":")
-        )
+        let provider = self.provider;
+        match &self.was_at {
+            None => write!(f, "{provider} is not installed: there")?,
+            Some(path) => write!(
+                f,
+                "{provider} is not installed any more: {} cannot be executed, and there",
+                path.display()
+            )?,
+        }
+        let (program, folders) = (self.program, folders.join(":"));
+        write!(f, " is no program `{program}` on the PATH ({folders})")
+    }
+}
+
+impl From<NotInstalled> for Error {
+    fn from(absent: NotInstalled) -> Self {
+        Self::ProviderNotInstalled {
+            message: absent.to_string(),
+            hint: absent.hint(),
+            searched: absent.searched,
+        }
     }
 }
 

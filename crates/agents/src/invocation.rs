@@ -126,6 +126,10 @@ pub struct DonePattern {
     pub stream: Stream,
     /// A regular expression (syntax of the `regex` crate) for the line.
     pub pattern: &'static str,
+    /// The same for lines that are none of them.
+    pub unless: Option<&'static str>,
+    /// So many of them say it, if none says the contrary in between.
+    pub count: u32,
     /// What the line says.
     pub says: Says,
 }
@@ -154,6 +158,8 @@ impl DonePattern {
         Self {
             stream: Stream::Stdout,
             pattern,
+            unless: None,
+            count: 1,
             says: Says::Done,
         }
     }
@@ -161,10 +167,22 @@ impl DonePattern {
     /// A line of standard output that shows that it goes on.
     pub(crate) const fn goes_on(pattern: &'static str) -> Self {
         Self {
-            stream: Stream::Stdout,
-            pattern,
             says: Says::GoesOn,
+            ..Self::done(pattern)
         }
+    }
+
+    /// But for lines like this.
+    pub(crate) const fn unless(self, pattern: &'static str) -> Self {
+        Self {
+            unless: Some(pattern),
+            ..self
+        }
+    }
+
+    /// Only so many of them.
+    pub(crate) const fn times(self, count: u32) -> Self {
+        Self { count, ..self }
     }
 
     /// The same on standard error.
@@ -181,7 +199,7 @@ impl DonePattern {
 macro_rules! line_of_type {
     ($types:literal) => {
         concat!(
-            r#"^(?:data:\s*)?\{\s*"type"\s*:\s*"(?:"#,
+            r#"^\x{feff}?\s*(?:data:\s*)?\{\s*"type"\s*:\s*"(?:"#,
             $types,
             r#")"\s*[,}]"#
         )

@@ -7,6 +7,8 @@ use background_tasks_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::event::Usage;
+use crate::request::{Said, with_history};
 use crate::spec::AgentSpec;
 
 /// What is kept with the task.
@@ -17,6 +19,15 @@ pub(crate) struct Kept {
     /// The session that it began with, where that was another's.
     #[serde(default)]
     pub resume: Option<String>,
+    /// What that session had used by then, where a task of ours knows.
+    #[serde(default)]
+    pub used: Option<Usage>,
+    /// What was said elsewhere, before the first prompt of a session.
+    #[serde(default)]
+    pub history: Vec<Said>,
+    /// The PATH that the task's own `env` gives.
+    #[serde(default)]
+    pub path: Option<String>,
     /// Its MCP servers, where the request held them.
     #[serde(default)]
     pub mcp: Option<Map<String, Value>>,
@@ -38,6 +49,14 @@ impl Kept {
             hint: "A newer build may have written it: use that, or start a new conversation."
                 .to_owned(),
         })
+    }
+
+    /// What the CLI is told, to begin a session or to go on with one.
+    pub(crate) fn told(&self, prompt: &str, session: Option<&str>) -> String {
+        match session {
+            None => with_history(&self.history, prompt),
+            Some(_) => prompt.to_owned(),
+        }
     }
 }
 

@@ -26,6 +26,7 @@
 //! in.
 
 mod category;
+mod child;
 mod conversation;
 mod event;
 mod evidence;

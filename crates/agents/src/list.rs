@@ -75,6 +75,24 @@ impl Provider {
             },
         }
     }
+
+    /// The same for a task: on the caller's PATH, or else on the one that its own `env` gives it.
+    pub(crate) fn find_for_task(
+        self,
+        own_path: Option<&str>,
+    ) -> Result<Option<PathBuf>, NotInstalled> {
+        let found = self.find(&Surroundings::of_this_process());
+        match (found, own_path) {
+            (Err(mut absent), Some(path)) => {
+                let own = Surroundings::of_path(path);
+                self.find(&own).map_err(|_| {
+                    absent.searched.extend(own.search_path());
+                    absent
+                })
+            }
+            (found, _) => found,
+        }
+    }
 }
 
 /// The facts of every provider, in their order; the programs are asked at the same time.

@@ -73,7 +73,10 @@ impl<'a> Object<'a> {
     }
 
     /// The objects of an array; others in it are left out.
-    pub(crate) fn objects(&self, name: &str) -> impl Iterator<Item = Object<'a>> + use<'a> {
+    pub(crate) fn objects(
+        &self,
+        name: &str,
+    ) -> impl DoubleEndedIterator<Item = Object<'a>> + use<'a> {
         let items: Vec<&RawValue> = self.read(name).unwrap_or_default();
         items.into_iter().filter_map(|item| Self::parse(item.get()))
     }

@@ -5,7 +5,7 @@ use crate::line::{Cleaned, Line};
 use crate::provider::{Provider, Read};
 use crate::run::Run;
 use crate::tail::Tail;
-use crate::verdict::{Outcome, verdict};
+use crate::verdict::{Outcome, counts, verdict};
 
 /// Makes events of the lines of one run. A pure function of them: the same lines in the same order
 /// make the same events.
@@ -16,6 +16,8 @@ pub struct Parser {
     reader: Box<dyn Read>,
     run: Run,
     tail: Tail,
+    /// The last line that told of the end.
+    terminal_line: Option<Vec<u8>>,
 }
 
 impl Parser {
@@ -26,6 +28,7 @@ impl Parser {
             reader: provider.cli().reader(),
             run: Run::default(),
             tail: Tail::default(),
+            terminal_line: None,
         }
     }
 
@@ -51,6 +54,7 @@ impl Parser {
         if self.run.take_progress() {
             self.tail.progress();
         }
+        self.note_end(raw);
         self.run.take_events()
     }
 
@@ -63,11 +67,30 @@ impl Parser {
             Line::Json(..) => self.plain(&String::from_utf8_lossy(raw)),
             Line::Plain(text) => self.plain(text),
         }
+        self.note_end(raw);
     }
 
     /// Counts a line that is too long to be looked at.
     pub fn oversized_line(&mut self) {
         self.run.unknown();
+        self.run.take_events();
+    }
+
+    /// Says that some of the run's lines are gone, perhaps the last ones.
+    pub fn lines_are_gone(&mut self) {
+        self.run.lines_are_gone();
+    }
+
+    fn note_end(&mut self, raw: &[u8]) {
+        if self.run.take_end() {
+            self.terminal_line = Some(raw.to_vec());
+        }
+    }
+
+    /// The line that the end of the run is told of, where the provider told it and it counts.
+    pub fn terminal_line(&self, outcome: Outcome) -> Option<&[u8]> {
+        let _ = self.run.end().filter(|end| counts(end, outcome))?;
+        self.terminal_line.as_deref()
     }
 
     fn plain(&mut self, text: &str) {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::invocation::{Program, Stdin, Turn};
 use crate::provider::Provider;
-use crate::request::AgentRequest;
+use crate::request::{AgentRequest, with_history};
 use crate::spec::McpSource;
 use crate::start::Asked;
 use crate::turn::mcp_name;
@@ -86,9 +86,13 @@ pub fn preview(client: &Client, asked: CommandAsked) -> Result<CommandAnswer> {
         Some(McpSource::OfTask) => Some(client.home_path().join("tasks").join(id).join(mcp_name())),
         None => None,
     };
+    let prompt = match asked.session {
+        None => with_history(&asked.resolved.history, &asked.resolved.prompt),
+        Some(_) => asked.resolved.prompt.clone(),
+    };
     let turn = Turn {
         spec,
-        prompt: &asked.resolved.prompt,
+        prompt: &prompt,
         session: asked.session.as_deref(),
         conversation: &name,
         mcp_file: mcp_file.as_deref(),
@@ -96,7 +100,7 @@ pub fn preview(client: &Client, asked: CommandAsked) -> Result<CommandAnswer> {
         is_root: nix::unistd::geteuid().is_root(),
     };
     let invocation = provider.invocation(&turn);
-    let found = provider.find(&asked.surroundings);
+    let found = provider.find_for_task(asked.path.as_deref());
     let installed = found.is_ok();
     let program = match (&invocation.program, found.ok().flatten()) {
         (_, Some(path)) => path,

@@ -1,9 +1,13 @@
 //! What is known of a run while its lines come in, and the events of the line that is being read.
 
+mod end;
+
 use std::collections::BTreeSet;
 
-use crate::event::{AgentError, AgentEvent, Category, Usage};
+use crate::event::{AgentError, AgentEvent, Usage};
 use crate::tool::Tool;
+
+pub(crate) use end::End;
 
 /// Takes what a reader finds. The end is held: what follows a provider's last line may revoke it,
 /// and no duplicate of it makes a second one.
@@ -23,25 +27,24 @@ pub(crate) struct Run {
     open_tools: Vec<String>,
     ended_tools: BTreeSet<String>,
     unparsed_lines: u64,
+    /// Whether the line that is being read is counted as one that is no event.
+    is_unknown: bool,
     end: Option<End>,
+    /// Whether the line that is being read tells of the end.
+    tells_end: bool,
     /// What went wrong, as told in passing; void once the run goes on.
     told: Option<AgentError>,
+    /// The same as told by plain lines, whose place among the others is not sure; never void.
+    overheard: Option<AgentError>,
     has_progressed: bool,
-}
-
-/// How the provider says that the run ended.
-pub(crate) struct End {
-    /// What went wrong.
-    pub(crate) error: Option<AgentError>,
-    /// Whether the provider is done; otherwise it is only what is believed if it exits now.
-    pub(crate) is_final: bool,
-    /// Whether it was concluded from lines that are no event.
-    pub(crate) synthetic: bool,
+    /// Whether some of its lines are gone.
+    is_cut: bool,
 }
 
 impl Run {
     /// The events of the line that was read.
     pub(crate) fn take_events(&mut self) -> Vec<AgentEvent> {
+        self.is_unknown = false;
         std::mem::take(&mut self.events)
     }
 
@@ -69,26 +72,15 @@ impl Run {
         self.unparsed_lines
     }
 
-    pub(crate) fn end(&self) -> Option<&End> {
-        self.end.as_ref()
-    }
-
-    pub(crate) fn is_complete(&self) -> bool {
-        self.end.as_ref().is_some_and(|end| end.is_final)
-    }
-
-    pub(crate) fn told(&self) -> Option<&AgentError> {
-        self.told.as_ref()
-    }
-
     /// Whether something was said or done since this was last asked.
     pub(crate) fn take_progress(&mut self) -> bool {
         std::mem::take(&mut self.has_progressed)
     }
 
-    /// A line of no known type.
+    /// The line is of no known type, or tells of what nobody knows.
     pub(crate) fn unknown(&mut self) {
-        self.unparsed_lines += 1;
+        self.unparsed_lines += u64::from(!self.is_unknown);
+        self.is_unknown = true;
     }
 
     /// The session's id, told once however often it is on a line.
@@ -190,12 +182,16 @@ impl Run {
         }
     }
 
-    /// A tool is done; told twice, it is done once.
+    /// A tool is done; told twice, it is done once, and what never began does not end.
     pub(crate) fn tool_end(&mut self, tool_id: &str, output: String, is_error: bool) {
-        if !self.ended_tools.insert(tool_id.to_owned()) {
+        let Some(at) = self.open_tools.iter().position(|open| open == tool_id) else {
+            if !self.ended_tools.contains(tool_id) {
+                self.unknown();
+            }
             return;
-        }
-        self.open_tools.retain(|open| open != tool_id);
+        };
+        self.open_tools.remove(at);
+        self.ended_tools.insert(tool_id.to_owned());
         self.text_is_open = false;
         self.events.push(AgentEvent::ToolEnd {
             tool_id: tool_id.to_owned(),
@@ -238,56 +234,6 @@ impl Run {
 
     pub(crate) fn resumed_from(&mut self, before: Usage) {
         self.before = before;
-    }
-
-    /// The provider's last line.
-    pub(crate) fn ended(&mut self, error: Option<AgentError>) {
-        self.end = Some(End {
-            error,
-            is_final: true,
-            synthetic: false,
-        });
-    }
-
-    /// Lines that are no events, but after which nothing follows.
-    pub(crate) fn ended_in_log(&mut self, error: AgentError) {
-        self.end = Some(End {
-            error: Some(error),
-            is_final: true,
-            synthetic: true,
-        });
-    }
-
-    /// The last line, if the provider exits now.
-    pub(crate) fn may_have_ended(&mut self, error: Option<AgentError>) {
-        self.end = Some(End {
-            error,
-            is_final: false,
-            synthetic: true,
-        });
-    }
-
-    /// It goes on after its last line, which stays true if nothing better follows.
-    pub(crate) fn goes_on(&mut self) {
-        if let Some(end) = &mut self.end {
-            end.is_final = false;
-        }
-    }
-
-    /// It tries again: what it said of the end is void, but for the reason.
-    pub(crate) fn tries_again(&mut self) {
-        if let Some(error) = self.end.take().and_then(|end| end.error) {
-            self.remember(error);
-        }
-    }
-
-    /// A reason that the provider told, in case the run ends without another. The last one counts,
-    /// unless it says less than the one before.
-    pub(crate) fn remember(&mut self, error: AgentError) {
-        let says_more = |known: &AgentError| known.category != Category::Unknown;
-        if error.category != Category::Unknown || !self.told.as_ref().is_some_and(says_more) {
-            self.told = Some(error);
-        }
     }
 
     fn progress(&mut self) {

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::conversation::session_of;
+use crate::event::Usage;
 use crate::invocation::{Says, Stream};
 use crate::kept::{Kept, Piece};
 use crate::provider::Provider;
 use crate::request::{AgentRequest, Resolved, check_session};
-use crate::surroundings::Surroundings;
 
 pub(crate) use payload::mentions;
 pub use payload::{decode_start, decode_starts};
@@ -57,14 +57,7 @@ impl Request for AgentStart {
 fn prepare(client: &Client, payload: Map<String, Value>) -> Result<Prepared> {
     let mut asked = Asked::read(client, payload)?;
     let provider = asked.resolved.spec.provider;
-    let program =
-        provider
-            .find(&asked.surroundings)
-            .map_err(|absent| Error::ProviderNotInstalled {
-                message: absent.to_string(),
-                hint: absent.hint(),
-                searched: absent.searched.clone(),
-            })?;
+    let program = provider.find_for_task(asked.path.as_deref())?;
     let piece = Piece {
         prompt: asked.resolved.prompt.clone(),
         program,
@@ -76,7 +69,8 @@ fn prepare(client: &Client, payload: Map<String, Value>) -> Result<Prepared> {
         payload,
         resolved,
         session,
-        ..
+        used,
+        path,
     } = asked;
     let spec = resolved.spec;
     let shown = json!({
@@ -87,6 +81,9 @@ fn prepare(client: &Client, payload: Map<String, Value>) -> Result<Prepared> {
     let kept = Kept {
         spec,
         resume: session,
+        used,
+        history: resolved.history,
+        path,
         mcp: resolved.mcp,
         timeout_ms,
         idle_timeout_ms,
@@ -113,8 +110,10 @@ pub(crate) struct Asked {
     pub resolved: Resolved,
     /// The session to go on with.
     pub session: Option<String>,
-    /// Where its program is looked for.
-    pub surroundings: Surroundings,
+    /// What it had used before.
+    used: Option<Usage>,
+    /// The PATH that `env` gives, where the program is looked for if the caller's has none.
+    pub path: Option<String>,
 }
 
 impl Asked {
@@ -140,9 +139,10 @@ impl Asked {
         let agent = decode::<AgentStart>(text.as_bytes())?.agent;
         let resolved = agent.resolve()?;
         let mut asked = Self {
-            surroundings: surroundings(&payload),
+            path: own_path(&payload),
             payload,
             session: None,
+            used: None,
             resolved,
         };
         asked.find_session(client)?;
@@ -159,7 +159,12 @@ impl Asked {
         let found = task.map(|id| session_of(client, &id)).transpose();
         let session = match found {
             Ok(Some(Some(session))) => session,
-            Ok(None | Some(None)) | Err(Error::TaskNotFound { .. }) => {
+            Ok(Some(None)) => {
+                let problem = format!("{resume} is no agent's task");
+                let hint = "Name a task that was started with agent, or a session that only the provider knows.";
+                return Err(invalid("agent.resume", problem, hint));
+            }
+            Ok(None) | Err(Error::TaskNotFound { .. }) => {
                 check_session(provider, &resume)?;
                 self.session = Some(resume);
                 return Ok(());
@@ -185,6 +190,7 @@ impl Asked {
             self.payload.insert("workdir".to_owned(), json!(workdir));
         }
         self.session = Some(id);
+        self.used = Some(session.used);
         Ok(())
     }
 
@@ -210,6 +216,10 @@ impl Asked {
                 payload.insert(name.to_owned(), value);
             }
         }
+        if payload.get("timeout_ms").and_then(Value::as_u64) == Some(0) {
+            let hint = format!("Leave it out for {DEFAULT_TIMEOUT_MS}.");
+            return Err(invalid("timeout_ms", "it must be at least 1", hint));
+        }
         payload.insert("command".to_owned(), own.into());
         payload.insert("args".to_owned(), json!([SUBCOMMAND]));
         let mut default = |name: &str, value: Value| match payload.get(name) {
@@ -233,17 +243,9 @@ impl Asked {
     }
 }
 
-/// The environment that the agent will have.
-fn surroundings(payload: &Map<String, Value>) -> Surroundings {
-    let inherits = ["inherit_env", "inheritEnv"]
-        .iter()
-        .find_map(|name| payload.get(*name))
-        .is_none_or(|value| value != &Value::Bool(false));
-    let inherited = std::env::vars_os().filter(|_| inherits);
-    let own = payload.get("env").and_then(Value::as_object);
-    let own = own.into_iter().flatten();
-    let own = own.filter_map(|(name, value)| Some((name.into(), value.as_str()?.into())));
-    inherited.chain(own).collect()
+fn own_path(payload: &Map<String, Value>) -> Option<String> {
+    let path = payload.get("env")?.get("PATH")?.as_str()?;
+    Some(path.to_owned())
 }
 
 fn done(provider: Provider, grace_ms: u64) -> Done {
@@ -256,6 +258,8 @@ fn done(provider: Provider, grace_ms: u64) -> Done {
                 Stream::Stderr => StreamName::STDERR,
             },
             pattern: pattern.pattern.to_owned(),
+            unless: pattern.unless.map(str::to_owned),
+            count: (pattern.count > 1).then_some(pattern.count),
         });
         patterns.collect()
     };

@@ -19,6 +19,11 @@ impl Surroundings {
         std::env::vars_os().collect()
     }
 
+    /// With nothing but a PATH.
+    pub(crate) fn of_path(path: &str) -> Self {
+        [("PATH".into(), path.into())].into_iter().collect()
+    }
+
     /// The value of a variable; an empty one counts as none.
     pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
         let value = self.variables.get(OsStr::new(name));
@@ -66,7 +71,7 @@ impl FromIterator<(OsString, OsString)> for Surroundings {
 }
 
 /// A folder "may be executed" too, for entering it.
-fn is_executable(path: &Path) -> bool {
+pub(crate) fn is_executable(path: &Path) -> bool {
     let here = nix::fcntl::AT_FDCWD;
     path.is_file() && faccessat(here, path, AccessFlags::X_OK, AtFlags::AT_EACCESS).is_ok()
 }

@@ -36,6 +36,11 @@ impl Tail {
         last(&self.text[self.fresh..], SEARCHED)
     }
 
+    /// All of them.
+    pub(crate) fn whole(&self) -> &str {
+        last(&self.text, SEARCHED)
+    }
+
     /// What is shown.
     pub(crate) fn shown(&self) -> &str {
         last(&self.text, SHOWN)

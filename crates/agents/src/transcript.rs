@@ -94,17 +94,8 @@ impl Transcript {
             self.end_line(sink);
         }
         if self.runs.has_begun {
-            let events = self.runs.parser.finish(Outcome::EndOfInput);
-            for event in events {
-                let frame = frame(
-                    event,
-                    self.runs.run,
-                    &mut self.runs.sequence,
-                    self.include,
-                    None,
-                );
-                frame.into_iter().for_each(&mut *sink);
-            }
+            let next = Parser::new(self.provider);
+            self.runs.finish(next, self.include, sink);
         }
     }
 
@@ -164,19 +155,29 @@ impl Runs {
         include: Include,
         sink: &mut impl FnMut(TranscriptFrame),
     ) {
-        let parser = std::mem::replace(&mut self.parser, Parser::new(provider));
-        let session = parser.session_id().map(str::to_owned);
+        let session = self.parser.session_id().map(str::to_owned);
         let of_session = self
             .before
             .take()
             .filter(|(before, _)| session.as_ref() == Some(before));
-        let used = of_session.map(|(_, used)| used).unwrap_or_default() + parser.usage();
+        let used = of_session.map(|(_, used)| used).unwrap_or_default() + self.parser.usage();
         self.before = session.map(|session| (session, used));
+        let next = Parser::new(provider);
+        self.finish(next, include, sink);
+        self.run += 1;
+    }
+
+    /// Tells the end of the run; the next has a parser of its own.
+    fn finish(&mut self, next: Parser, include: Include, sink: &mut impl FnMut(TranscriptFrame)) {
+        let parser = std::mem::replace(&mut self.parser, next);
+        let line = parser
+            .terminal_line(Outcome::EndOfInput)
+            .map(<[u8]>::to_vec);
         for event in parser.finish(Outcome::EndOfInput) {
-            let frame = frame(event, self.run, &mut self.sequence, include, None);
+            let line = line.as_deref().filter(|_| event.is_terminal());
+            let frame = frame(event, self.run, &mut self.sequence, include, line);
             frame.into_iter().for_each(&mut *sink);
         }
-        self.run += 1;
     }
 }
 

@@ -31,23 +31,31 @@ pub(crate) struct Conversation {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sum {
     pub session_id: Option<String>,
+    /// Whether a run has told of it; otherwise it is that which the conversation began with.
+    pub is_session_told: bool,
     pub model: Option<String>,
     pub usage: Usage,
     pub cost_usd: Option<f64>,
     pub last_text: String,
     pub unparsed_lines: u64,
     /// What the present session has used in all.
-    used: Usage,
+    pub used: Usage,
 }
 
 impl Conversation {
     pub(crate) fn new(kept: Kept, gives_raw: bool) -> Self {
+        // A session that was another task's has been counted there.
+        let sum = Sum {
+            session_id: kept.resume.clone(),
+            used: kept.used.unwrap_or_default(),
+            ..Sum::default()
+        };
         Self {
             kept,
             gives_raw,
             run: 0,
             parser: None,
-            sum: Sum::default(),
+            sum,
         }
     }
 
@@ -70,11 +78,12 @@ impl Conversation {
             None => by_itself,
             Some(Reason::Exited(_)) => Outcome::Completed,
             Some(Reason::Failed(FailReason::RestartLimit)) => by_itself,
-            Some(Reason::Failed(_)) => Outcome::Lost,
+            Some(Reason::Failed(FailReason::SupervisorLost | FailReason::HostRebooted)) => {
+                Outcome::Lost
+            }
+            Some(Reason::Failed(reason)) => Outcome::Failed(reason),
             Some(Reason::Killed(reason)) => match reason {
-                KillReason::StopRequested | KillReason::OwnerGone => Outcome::Stopped {
-                    exit_code: end.exit_code,
-                },
+                KillReason::StopRequested | KillReason::OwnerGone => Outcome::Stopped,
                 KillReason::TimedOut => Outcome::TimedOut {
                     ms: self.kept.timeout_ms.unwrap_or_default(),
                 },
@@ -106,6 +115,7 @@ impl Conversation {
 impl Sum {
     fn add(&mut self, parser: &Parser) {
         let session = parser.session_id();
+        self.is_session_told |= session.is_some();
         if session.is_some() && session != self.session_id.as_deref() {
             self.session_id = session.map(str::to_owned);
             self.used = Usage::default();
@@ -155,11 +165,18 @@ impl Translate for Conversation {
 
     fn end(&mut self, end: &RunEnd, told: &mut Vec<Told>) {
         let outcome = self.outcome(end);
-        let Some(parser) = self.parser.take() else {
+        let Some(mut parser) = self.parser.take() else {
             return;
         };
+        if end.is_cut {
+            parser.lines_are_gone();
+        }
         self.sum.add(&parser);
-        let events = parser.finish(outcome);
-        told.extend(events.into_iter().map(|event| self.told(event, None)));
+        let line = parser.terminal_line(outcome);
+        let line = line.map(|line| String::from_utf8_lossy(line).into_owned());
+        for event in parser.finish(outcome) {
+            let line = line.as_deref().filter(|_| event.is_terminal());
+            told.push(self.told(event, line));
+        }
     }
 }

@@ -14,12 +14,17 @@ use std::process::{Command, Stdio};
 use background_tasks_core::op::{Assignment, EXTENSION_FILE};
 use background_tasks_core::{Client, Error, Result, op};
 
-use crate::conversation::{conversation_name, session_of};
+use crate::conversation::{conversation_name, session_name, session_of};
+use crate::evidence::{NOT_EXECUTED, OWN_VOICE};
+use crate::install::NotInstalled;
 use crate::invocation::{Invocation, Program, Stdin, Turn};
 use crate::kept::{Kept, Piece};
 use crate::mock;
+use crate::provider::Provider;
+use crate::request::check_prompt;
 use crate::spec::McpSource;
 use crate::start::SUBCOMMAND;
+use crate::surroundings::{Surroundings, is_executable};
 
 /// Carries out what this program was executed for, if that is a part of an agent's task; then the
 /// exit status.
@@ -34,11 +39,21 @@ pub fn take_over(arguments: &[OsString]) -> Option<u8> {
     if first == SUBCOMMAND {
         // Only what could not be executed comes back.
         let Err(error) = become_agent();
-        // Standard error is where the agent's own words would stand.
-        let _ = writeln!(io::stderr(), "background-tasks: {error}");
-        return Some(127);
+        tell(&error);
+        return Some(NOT_EXECUTED);
     }
     None
+}
+
+/// Tells why there is no agent, where the agent's own words would stand.
+fn tell(error: &Error) {
+    let lines = match error {
+        Error::Internal { message } => vec![message.clone()],
+        error => vec![error.to_string(), error.hint()],
+    };
+    for line in lines {
+        let _ = writeln!(io::stderr(), "{OWN_VOICE}{line}");
+    }
 }
 
 fn become_agent() -> Result<std::convert::Infallible> {
@@ -51,9 +66,11 @@ fn become_agent() -> Result<std::convert::Infallible> {
     let workdir =
         std::env::current_dir().map_err(|error| failed("find the working directory", &error))?;
     let name = conversation_name(&assignment.id);
+    let prompt = kept.told(&piece.prompt, session.as_deref());
+    check_prompt(kept.spec.provider, "prompt", &prompt)?;
     let turn = Turn {
         spec: &kept.spec,
-        prompt: &piece.prompt,
+        prompt: &prompt,
         session: session.as_deref(),
         conversation: &name,
         mcp_file: mcp_file.as_deref(),
@@ -61,35 +78,61 @@ fn become_agent() -> Result<std::convert::Infallible> {
         is_root: nix::unistd::geteuid().is_root(),
     };
     let invocation = kept.spec.provider.invocation(&turn);
-    let mut command = command(&invocation, &piece)?;
+    let program = program(kept.spec.provider, &invocation, piece.program)?;
+    let mut command = command(&invocation, &program);
     command.stdin(input(&assignment.folder, &invocation.stdin)?);
     let error = command.exec();
-    let program = Path::new(command.get_program()).display();
-    Err(failed(&format!("execute {program}"), &error))
+    Err(failed(&format!("execute {}", program.display()), &error))
 }
 
-/// The session to go on with. The first run of a task has none of its own.
+/// The session to go on with, which is written down. The first run of a task has none of its own.
 fn session(client: &Client, assignment: &Assignment, kept: &Kept) -> Result<Option<String>> {
+    let path = assignment.folder.join(session_name());
     if assignment.run == 1 {
+        // An earlier task of this id may have had one.
+        let _ = std::fs::remove_file(path);
         return Ok(kept.resume.clone());
     }
-    let session = session_of(client, &assignment.id)?;
-    Ok(session.and_then(|session| session.session_id))
+    let Some(session) = session_of(client, &assignment.id)? else {
+        return Ok(None);
+    };
+    if let Some(reported) = &session.reported {
+        // It is needed only where the lines that told of it are freed.
+        let _ = write_down(&path, reported);
+    }
+    Ok(session.session_id)
 }
 
-fn command(invocation: &Invocation, piece: &Piece) -> Result<Command> {
-    let program = match (&invocation.program, &piece.program) {
-        (Program::Itself, _) => {
-            std::env::current_exe().map_err(|error| failed("find this program", &error))?
-        }
-        (Program::Named(_), Some(found)) => found.clone(),
-        (Program::Named(name), None) => PathBuf::from(name),
+fn write_down(path: &Path, session: &str) -> io::Result<()> {
+    let aside = path.with_extension("aside");
+    private_file(&aside)?.write_all(session.as_bytes())?;
+    std::fs::rename(aside, path)
+}
+
+/// What is executed. Where it was found may be long ago; then this run's own PATH counts.
+fn program(
+    provider: Provider,
+    invocation: &Invocation,
+    was_at: Option<PathBuf>,
+) -> Result<PathBuf> {
+    let Program::Named(name) = invocation.program else {
+        return std::env::current_exe().map_err(|error| failed("find this program", &error));
     };
+    if let Some(path) = was_at.as_ref().filter(|path| is_executable(path)) {
+        return Ok(path.clone());
+    }
+    match provider.find(&Surroundings::of_this_process()) {
+        Ok(found) => Ok(found.unwrap_or_else(|| name.into())),
+        Err(absent) => Err(NotInstalled { was_at, ..absent }.into()),
+    }
+}
+
+fn command(invocation: &Invocation, program: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .args(&invocation.args)
         .envs(invocation.env.iter().map(|(name, value)| (name, value)));
-    Ok(command)
+    command
 }
 
 /// A file with nothing but the text, which ends: a pipe would have to be filled by somebody.

@@ -1,9 +1,9 @@
 //! How a run ended: what its lines say, held against what became of its process.
 
-use background_tasks_core::task::SignalNumber;
+use background_tasks_core::task::{FailReason, SignalNumber};
 
 use crate::event::{AgentError, AgentEvent, Category};
-use crate::evidence::evidence;
+use crate::evidence::{NOT_EXECUTED, evidence, explained, unbegun};
 use crate::provider::Provider;
 use crate::run::{End, Run};
 use crate::tail::Tail;
@@ -18,10 +18,7 @@ pub enum Outcome {
     /// It had printed its last line and did not exit, so it was ended.
     Completed,
     /// It was asked to stop, or its owner is gone.
-    Stopped {
-        /// Its exit code, if it exited by itself nevertheless.
-        exit_code: Option<i32>,
-    },
+    Stopped,
     /// It ran for longer than it may.
     TimedOut {
         /// The limit in milliseconds.
@@ -32,6 +29,8 @@ pub enum Outcome {
         /// The limit in milliseconds.
         ms: u64,
     },
+    /// The task failed, and its run was ended.
+    Failed(FailReason),
     /// Nobody knows: the machine or the supervisor went down.
     Lost,
     /// There is no process, only its lines.
@@ -53,19 +52,26 @@ pub(crate) fn verdict(
         synthetic,
     };
     let end = run.end().filter(|end| counts(end, outcome));
-    if let Outcome::Stopped { exit_code } = outcome {
-        let is_success = exit_code == Some(0) && end.is_some_and(|end| end.error.is_none());
+    if outcome == Outcome::Stopped {
         let error = AgentError::new(Category::Stopped, "it was stopped on request");
-        return ended((!is_success).then_some(error), end.is_none());
+        return ended(Some(error), end.is_none());
     }
     if let Some(end) = end {
-        let error = end
-            .error
-            .clone()
-            .or_else(|| despite_success(provider, run, tail, outcome));
+        let error = match end.error.clone() {
+            Some(error) => Some(explained(error, run, tail)),
+            None => despite_success(provider, run, tail, outcome),
+        };
         return ended(error, end.synthetic);
     }
     if let Some(error) = own_limit(outcome) {
+        return ended(Some(error), true);
+    }
+    if run.is_cut() && matches!(outcome, Outcome::Exited(0) | Outcome::Completed) {
+        return ended(None, true);
+    }
+    if outcome == Outcome::Exited(NOT_EXECUTED.into())
+        && let Some(error) = unbegun(run, tail)
+    {
         return ended(Some(error), true);
     }
     let evidence = evidence(run, tail);
@@ -100,7 +106,7 @@ pub(crate) fn verdict(
 }
 
 /// Whether what the provider said of its end holds.
-fn counts(end: &End, outcome: Outcome) -> bool {
+pub(crate) fn counts(end: &End, outcome: Outcome) -> bool {
     end.is_final
         || match outcome {
             Outcome::Exited(0) | Outcome::EndOfInput | Outcome::Completed => true,
@@ -160,6 +166,10 @@ fn crash_message(provider: Provider, outcome: Outcome, evidence: Option<&AgentEr
     let fate = match outcome {
         Outcome::Exited(code) => format!("exited with code {code} without a result"),
         Outcome::Signalled(signal) => format!("was ended by {signal} without a result"),
+        Outcome::Failed(FailReason::SpawnFailed) => "could not be executed".to_owned(),
+        Outcome::Failed(reason) => {
+            format!("was ended without a result, because of {}", reason.as_str())
+        }
         _ => "was lost before it had a result: its machine or supervisor went down".to_owned(),
     };
     match evidence {

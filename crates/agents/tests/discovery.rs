@@ -10,12 +10,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use background_tasks_agents::{Login, Provider, ProviderFacts, Surroundings, list};
-use background_tasks_core::ErrorKind;
+use background_tasks_core::{Deadline, ErrorKind};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A machine with only these programs.
@@ -157,23 +157,52 @@ fn a_version_is_one_short_line() {
     assert_eq!(version.chars().count(), 200);
 }
 
+/// What everything that a program starts holds open.
+struct Held {
+    fifo: PathBuf,
+    held: PathBuf,
+    open: File,
+}
+
+impl Held {
+    fn new(machine: &Machine) -> Self {
+        let (fifo, held) = (machine.path("fifo"), machine.path("held"));
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        mkfifo(&held, Mode::S_IRWXU).unwrap();
+        let open = File::options()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(&held)
+            .unwrap();
+        Self { fifo, held, open }
+    }
+
+    /// A program that says so, does this, and hangs, as does another that it starts.
+    fn body(&self, first: &str) -> String {
+        format!(
+            "exec 9> {1}\necho held >&9\n{first}\n( read line < {0} ) &\nread line < {0}",
+            self.fifo.display(),
+            self.held.display()
+        )
+    }
+
+    fn assert_nobody_is_left(&self) {
+        let mut said = [0; 16];
+        let length = (&self.open).read(&mut said).unwrap();
+        assert_eq!(&said[..length], b"held\n");
+        // The one that was left behind is reaped by others, soon.
+        let mut fds = [PollFd::new(self.open.as_fd(), PollFlags::POLLIN)];
+        let patience = PollTimeout::from(20_000_u16);
+        assert_eq!(poll(&mut fds, patience), Ok(1), "one of them is alive");
+        assert_eq!((&self.open).read(&mut said).unwrap(), 0);
+    }
+}
+
 #[test]
 fn a_program_that_hangs_is_ended_with_what_it_started() {
     let machine = Machine::new();
-    let (fifo, held) = (machine.path("fifo"), machine.path("held"));
-    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
-    mkfifo(&held, Mode::S_IRWXU).unwrap();
-    // Everything that the program starts holds it open for writing.
-    let held_open = File::options()
-        .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(&held)
-        .unwrap();
-    let body = format!(
-        "exec 9> {1}\necho held >&9\necho 1.0\n( read line < {0} ) &\nread line < {0}",
-        fifo.display(),
-        held.display()
-    );
+    let held = Held::new(&machine);
+    let body = held.body("echo 1.0");
     let machine = machine.script("gemini", &body);
     let start = Instant::now();
     let facts = machine.facts(Provider::Gemini);
@@ -184,14 +213,7 @@ fn a_program_that_hangs_is_ended_with_what_it_started() {
         "{:?}",
         start.elapsed()
     );
-    let mut said = [0; 16];
-    let length = (&held_open).read(&mut said).unwrap();
-    assert_eq!(&said[..length], b"held\n");
-    // The one that was left behind is reaped by others, soon.
-    let mut fds = [PollFd::new(held_open.as_fd(), PollFlags::POLLIN)];
-    let patience = PollTimeout::from(20_000_u16);
-    assert_eq!(poll(&mut fds, patience), Ok(1), "one of them is alive");
-    assert_eq!((&held_open).read(&mut said).unwrap(), 0);
+    held.assert_nobody_is_left();
 }
 
 #[test]
@@ -378,7 +400,9 @@ fn an_installation_is_reported_as_it_went() {
     let machine = machine.script("npm", &body);
     let surroundings = machine.surroundings();
     let installer = Provider::Pi.installer(&surroundings).unwrap();
-    let installed = installer.run(Provider::Pi, &surroundings).unwrap();
+    let installed = installer
+        .run(Provider::Pi, &surroundings, Deadline::NEVER)
+        .unwrap();
     assert_eq!(installed.argv, installer.argv);
     assert_eq!(installed.exit_code, Some(0));
     assert_eq!(
@@ -389,20 +413,56 @@ fn an_installation_is_reported_as_it_went() {
 }
 
 #[test]
+fn an_installation_that_did_not_come_to_it_is_a_failure() {
+    let failed = |body: &str| {
+        let machine = Machine::new().script("npm", body);
+        let surroundings = machine.surroundings();
+        let installer = Provider::Pi.installer(&surroundings).unwrap();
+        let error = installer
+            .run(Provider::Pi, &surroundings, Deadline::NEVER)
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ProviderNotInstalled);
+        Value::Object(error.details())
+    };
+    let details = failed("echo no network >&2; exit 3");
+    assert_eq!(details["exit_code"], 3);
+    assert_eq!(details["output"], "no network\n");
+    assert!(details["hint"].is_string() && details["searched"].is_array());
+    assert_eq!(failed("kill -9 $$")["exit_code"], Value::Null);
+    let elsewhere = failed("exit 0");
+    assert!(elsewhere["hint"].as_str().unwrap().contains("PATH"));
+}
+
+#[test]
+fn an_installation_that_takes_too_long_is_ended_with_what_it_started() {
+    let machine = Machine::new();
+    let held = Held::new(&machine);
+    let body = held.body("echo begun");
+    let machine = machine.script("npm", &body);
+    let surroundings = machine.surroundings();
+    let installer = Provider::Pi.installer(&surroundings).unwrap();
+    let deadline = Deadline::after(Duration::from_secs(1));
+    let error = installer
+        .run(Provider::Pi, &surroundings, deadline)
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TaskWaitTimedOut);
+    assert_eq!(error.details()["output"], "begun\n");
+    held.assert_nobody_is_left();
+}
+
+#[test]
 fn of_what_an_installer_prints_the_last_is_kept() {
     let body = "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; exit 3";
     let machine = Machine::new().script("npm", body);
     let surroundings = machine.surroundings();
     let installer = Provider::Pi.installer(&surroundings).unwrap();
-    let installed = installer.run(Provider::Pi, &surroundings).unwrap();
-    assert_eq!(installed.exit_code, Some(3));
-    assert_eq!(installed.path, None);
-    assert_eq!(installed.output.len(), 4096);
-    assert!(
-        installed.output.ends_with("line 2999\n"),
-        "{}",
-        installed.output
-    );
+    let error = installer
+        .run(Provider::Pi, &surroundings, Deadline::NEVER)
+        .unwrap_err();
+    let details = error.details();
+    let output = details["output"].as_str().unwrap();
+    assert_eq!(output.len(), 4096);
+    assert!(output.ends_with("line 2999\n"), "{output}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The lines that tell that a run is over. Whatever they match by mistake stops an agent at work, so
 //! there are more near misses here than hits.
 
-use background_tasks_agents::{Provider, Says, Stream};
+use background_tasks_agents::{DonePattern, Provider, Says, Stream};
 use regex::bytes::Regex;
 
 /// What a provider's patterns make of a line.
@@ -10,11 +10,16 @@ fn says(provider: Provider, stream: Stream, line: &str) -> Option<Says> {
         .done_patterns()
         .iter()
         .filter(|it| it.stream == stream)
-        .filter(|it| Regex::new(it.pattern).unwrap().is_match(line.as_bytes()))
+        .filter(|it| it.count == 1 && matches(it, line))
         .map(|it| it.says);
     let says = found.next();
     assert_eq!(found.next(), None, "{provider}: two patterns match {line}");
     says
+}
+
+fn matches(pattern: &DonePattern, line: &str) -> bool {
+    let is_match = |text| Regex::new(text).unwrap().is_match(line.as_bytes());
+    is_match(pattern.pattern) && !pattern.unless.is_some_and(is_match)
 }
 
 const DONE: Option<Says> = Some(Says::Done);
@@ -33,6 +38,8 @@ fn the_last_lines_of_each_provider_are_known() {
             r#"{ "type" : "result", "subtype": "error_max_turns", "is_error": true }"#,
         ),
         (Claude, r#"data: {"type":"result","subtype":"success"}"#),
+        (Claude, r#"  {"type":"result"}"#),
+        (Claude, "\u{feff} \tdata: {\"type\":\"result\"}"),
         (
             Mock,
             r#"{"type":"result","is_error":false,"result":"x","session_id":"mock-1"}"#,
@@ -58,6 +65,16 @@ fn the_last_lines_of_each_provider_are_known() {
         (Goose, r#"{"type":"complete","total_tokens":29328}"#),
         (Goose, r#"{"type":"error","error":"no provider"}"#),
         (Pi, r#"{"type":"agent_end","messages":[]}"#),
+        (
+            Pi,
+            r#"{"type":"auto_retry_end","success":false,"attempt":3,"finalError":"x"}"#,
+        ),
+        (
+            Pi,
+            r#"{"type":"auto_retry_end","attempt":3,"success":false}"#,
+        ),
+        (Pi, r#"{"type":"error","message":"no key"}"#),
+        (Gemini, r#"{"type":"assistant.complete"}"#),
     ];
     for (provider, line) in cases {
         assert_eq!(
@@ -80,7 +97,6 @@ fn a_line_that_only_speaks_of_the_end_is_none() {
     let cases = [
         (Claude, format!(r#"{{"type":"text","text":{quoted}}}"#)),
         (Claude, r#"I will print {"type":"result","subtype":"success"}"#.to_owned()),
-        (Claude, r#" {"type":"result"}"#.to_owned()),
         (Claude, r#"{"type":"results","x":1}"#.to_owned()),
         (Claude, r#"{"type":"result_delta","x":1}"#.to_owned()),
         (Claude, r#"{"kind":{"type":"result"}}"#.to_owned()),
@@ -108,7 +124,11 @@ fn a_line_that_only_speaks_of_the_end_is_none() {
         (Goose, r#"{"type":"notification","log":{"message":"complete"}}"#.to_owned()),
         (Goose, r"( O)>  ● new session · anthropic".to_owned()),
         (Pi, r#"{"type":"turn_end","message":{}}"#.to_owned()),
-        (Pi, r#"{"type":"auto_retry_end","success":false}"#.to_owned()),
+        (Pi, r#"{"type":"auto_retry_end","success":true,"attempt":1}"#.to_owned()),
+        (
+            Pi,
+            r#"{"type":"auto_retry_end","success":true,"note":",\"success\":false,"}"#.to_owned(),
+        ),
         (Pi, r#"{"type":"agent_ended"}"#.to_owned()),
         (Mock, "noise".to_owned()),
     ];
@@ -167,6 +187,9 @@ fn opencode_tells_of_some_ends_only_in_its_log() {
         logfmt("ERROR", "false", "plan"),
         logfmt("ERROR", "false", "tester"),
         logfmt("ERROR", "false", "sweeper"),
+        error.replace("small=false agent=build ", ""),
+        error.replace("small=false agent=build", "agent=build small=false"),
+        format!("  {error}"),
         "ERROR 2026-05-23T10:00:00 +12ms service=session.processor error=Usage limit stack=x"
             .to_owned(),
         "ERROR 2026-05-23T10:00:00 +12ms service=session.processor session.id=ses_1 error=x"
@@ -178,9 +201,10 @@ fn opencode_tells_of_some_ends_only_in_its_log() {
             DONE,
             "{line}"
         );
+        // Where the two streams are one.
         assert_eq!(
             says(Provider::Opencode, Stream::Stdout, &line),
-            None,
+            DONE,
             "{line}"
         );
     }
@@ -192,7 +216,6 @@ fn opencode_tells_of_some_ends_only_in_its_log() {
         format!("> {error}"),
         error.replace("stream error", "failed to generate title"),
         "INFO 2026-05-23T10:00:00 +12ms service=models.dev error= refreshing".to_owned(),
-        "ERROR 2026-05-23T10:00:00 +12ms service=llm error={}".to_owned(),
         "ERROR 2026-05-23T10:00:00 +12ms service=session.processors error=x".to_owned(),
     ];
     for line in misses {
@@ -201,6 +224,25 @@ fn opencode_tells_of_some_ends_only_in_its_log() {
             None,
             "{line}"
         );
+    }
+}
+
+#[test]
+fn the_second_request_of_opencode_that_fails_is_the_last() {
+    let line = r#"ERROR 2026-05-23T10:00:00 +12ms service=llm providerID=p error={"error":{}} stream error"#;
+    let counts = |stream, line: &str| -> Vec<u32> {
+        let patterns = Provider::Opencode.done_patterns().iter();
+        let found = patterns.filter(|it| it.stream == stream && matches(it, line));
+        found.map(|it| it.count).collect()
+    };
+    for stream in [Stream::Stdout, Stream::Stderr] {
+        assert_eq!(counts(stream, line), [2]);
+        assert_eq!(
+            counts(stream, &line.replace("p error", "p small=true error")),
+            [0_u32; 0]
+        );
+        assert_eq!(counts(stream, &line.replace("={", "=x")), [0_u32; 0]);
+        assert_eq!(counts(stream, &line.replace("llm", "llms")), [0_u32; 0]);
     }
 }
 

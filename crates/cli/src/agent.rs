@@ -9,7 +9,7 @@ use background_tasks_agents::{
 use background_tasks_core::op::{self, DoctorAnswer};
 use background_tasks_core::request::{Request, WaitAnswer};
 use background_tasks_core::task::Task;
-use background_tasks_core::{Client, Error, Result};
+use background_tasks_core::{Client, Deadline, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -128,28 +128,14 @@ pub(crate) struct InstallAnswer {
     installed: Option<Installed>,
 }
 
-impl InstallAnswer {
-    /// The exit status that stands for it.
-    pub(crate) fn code(&self) -> u8 {
-        let has_failed = |it: &Installed| it.exit_code != Some(0) || it.path.is_none();
-        u8::from(self.installed.as_ref().is_some_and(has_failed))
-    }
-}
-
-pub(crate) fn install(request: &AgentInstall) -> Result<InstallAnswer> {
+pub(crate) fn install(request: &AgentInstall, deadline: Deadline) -> Result<InstallAnswer> {
     let surroundings = Surroundings::of_this_process();
     let provider = request.provider;
     let installer: Installer = provider.installer(&surroundings)?;
     let command = installer.command_line();
     let installed = match request.dry_run {
         true => None,
-        false => Some(
-            installer
-                .run(provider, &surroundings)
-                .map_err(|error| Error::Internal {
-                    message: format!("cannot run `{command}`: {error}"),
-                })?,
-        ),
+        false => Some(installer.run(provider, &surroundings, deadline)?),
     };
     Ok(InstallAnswer {
         provider,

@@ -177,6 +177,14 @@ pub enum Error {
         /// What to do instead.
         hint: String,
     },
+    /// One whose kind has no details of its own, with some.
+    #[error("{error}")]
+    Detailed {
+        /// The error.
+        error: Box<Error>,
+        /// More facts.
+        details: Map<String, Value>,
+    },
     /// A mistake in this program.
     #[error("internal error: {message}")]
     Internal {
@@ -232,9 +240,15 @@ impl Error {
     /// The same error with one more fact, where its kind takes any.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        if let Self::ProviderNotInstalled { .. } | Self::Unsupported { .. } = self {
+            let error = Box::new(self);
+            let details = Map::new();
+            self = Self::Detailed { error, details };
+        }
         if let Self::CommandInput { details, .. }
         | Self::TaskWaitTimedOut { details, .. }
-        | Self::TaskNotRunning { details, .. } = &mut self
+        | Self::TaskNotRunning { details, .. }
+        | Self::Detailed { details, .. } = &mut self
         {
             details.insert(key.to_owned(), value.into());
         }

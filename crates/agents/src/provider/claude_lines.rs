@@ -211,8 +211,9 @@ fn tool_result(block: &Object<'_>, run: &mut Run) {
         return;
     }
     let named = block.word("tool_use_id").map(Into::into);
-    if let Some(id) = named.or_else(|| run.last_open_tool()) {
-        let output = output_text(block.value("content"));
-        run.tool_end(&id, output, block.is_true("is_error"));
-    }
+    let Some(id) = named.or_else(|| run.last_open_tool()) else {
+        return run.unknown();
+    };
+    let output = output_text(block.value("content"));
+    run.tool_end(&id, output, block.is_true("is_error"));
 }

@@ -15,7 +15,7 @@ use crate::reason::reason;
 use crate::request::Mode;
 use crate::run::Run;
 use crate::supports::{Missing, Supports};
-use crate::tool::{Tool, output_text};
+use crate::tool::{Names, Tool, output_text};
 
 /// The CLI.
 pub(crate) struct Codex;
@@ -136,6 +136,18 @@ fn toml_string(text: &str) -> String {
     quoted
 }
 
+/// Tools of MCP servers that stand in for common ones.
+const TOOLS: Names = &[
+    ("read_file", "read"),
+    ("write_file", "write"),
+    ("apply_patch", "edit"),
+    ("patch", "edit"),
+    ("glob_file_search", "glob"),
+    ("grep_search", "grep"),
+    ("bash", "shell"),
+    ("run_command", "shell"),
+];
+
 #[derive(Default)]
 struct Reader {
     /// Tools that are done: an item may be told of again.
@@ -202,7 +214,7 @@ impl Reader {
             }
             "file_change" => self.file_changes(item, stage, is_failed, run),
             "mcp_tool_call" => {
-                let tool = Tool::new(&item.text_or_empty("tool"), item.value("arguments"), &[]);
+                let tool = Tool::new(&item.text_or_empty("tool"), item.value("arguments"), TOOLS);
                 self.tool(item, stage, tool, run, || mcp_answer(item, is_failed));
             }
             kind @ ("web_search" | "todo_list" | "collab_tool_call") => {

@@ -51,7 +51,7 @@ impl Cli for Gemini {
     fn done_patterns(&self) -> &'static [DonePattern] {
         const {
             &[
-                DonePattern::done(line_of_type!("result")),
+                DonePattern::done(line_of_type!(r"result|assistant\.complete")),
                 DonePattern::goes_on(line_of_type!("init|message|tool_use|tool_result")),
             ]
         }
@@ -162,7 +162,7 @@ impl Read for Reader {
         let lowercase = text.to_ascii_lowercase();
         let has_reason = || REASONS.iter().any(|reason| lowercase.contains(reason));
         if tells_error(&lowercase) || (run.told().is_none() && has_reason()) {
-            run.remember(AgentError::from_text(&without_report(text)));
+            run.overhear(AgentError::from_text(&without_report(text)));
         }
     }
 
@@ -183,7 +183,7 @@ impl Read for Reader {
 fn tool_result(line: &Object<'_>, run: &mut Run) {
     let named = line.word("tool_id").map(Into::into);
     let Some(id) = named.or_else(|| run.last_open_tool()) else {
-        return;
+        return run.unknown();
     };
     let is_error = line.text_or_empty("status") == "error" || line.raw("error").is_some();
     let output = match line.word("output") {

@@ -241,7 +241,7 @@ fn tool_request(part: &Object<'_>, run: &mut Run) {
 fn tool_response(part: &Object<'_>, run: &mut Run) {
     let named = part.word("id").map(Into::into);
     let Some(id) = named.or_else(|| run.last_open_tool()) else {
-        return;
+        return run.unknown();
     };
     let result = part.object("toolResult");
     if result.text_or_empty("status") == "error" {

@@ -8,6 +8,7 @@ mod goose;
 mod goose_names;
 mod mock;
 mod opencode;
+mod opencode_log;
 mod pi;
 
 use std::fmt;

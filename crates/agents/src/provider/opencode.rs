@@ -1,10 +1,6 @@
 //! opencode: `opencode run --format json`. What fails is often only in its log.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-use serde_json::{Deserializer, Value};
-
+use super::opencode_log::{Failure, REQUEST_ERROR, SESSION_ERROR, STREAM_ERROR};
 use super::{Cli, Read};
 use crate::event::{AgentError, Category, Usage};
 use crate::install::Installer;
@@ -71,8 +67,13 @@ impl Cli for Opencode {
                     r#".*[,{]\s*"reason"\s*:\s*"stop"\s*[,}]"#
                 )),
                 DonePattern::done(line_of_type!("error|done")),
-                DonePattern::done(STREAM_ERROR).on_stderr(),
-                DonePattern::done(PROCESSOR_ERROR).on_stderr(),
+                // Where the two streams are one, its log is on standard output.
+                STREAM_ERROR,
+                STREAM_ERROR.on_stderr(),
+                SESSION_ERROR,
+                SESSION_ERROR.on_stderr(),
+                REQUEST_ERROR,
+                REQUEST_ERROR.on_stderr(),
                 DonePattern::goes_on(line_of_type!("step_start|text|tool_use|reasoning")),
             ]
         }
@@ -132,13 +133,6 @@ const EDIT: &str =
 const FULL: &str =
     r#"{"edit":"allow","bash":"allow","webfetch":"allow","external_directory":"allow"}"#;
 
-/// Versions that print no JSON for it try again for ever. What small helpers such as the one that
-/// finds a title run into does not matter: their agents are `title` and `summary`.
-const STREAM_ERROR: &str = r#"^timestamp=\S+ level=ERROR (?:run=\S+ )?message="stream error" (?:\S+ )*?small=false agent=(?:[^ts\s"]\S*|t(?:[^i\s]\S*)?|s(?:[^u\s]\S*)?) (?:\S+ )*?error\.error="#;
-/// The same of earlier versions.
-const PROCESSOR_ERROR: &str =
-    r"^ERROR +\S+ \+\d+ms service=session\.processor (?:\S+=\S+ )*?error=";
-
 const TOOLS: Names = &[("bash", "shell"), ("websearch", "web_search")];
 
 #[derive(Default)]
@@ -178,33 +172,16 @@ impl Read for Reader {
     }
 
     fn diagnose(&mut self, text: &str, run: &mut Run) {
-        if !text.contains("ERROR") {
-            return;
-        }
-        let Some(found) = LOG_ERROR.captures(text) else {
-            return;
-        };
-        if SIDE_SHOW.is_match(text) {
-            return;
-        }
-        if let Some(quoted) = found.name("quoted") {
-            // A text in quotes, escaped as JSON escapes.
-            let said: String = serde_json::from_str(quoted.as_str())
-                .unwrap_or_else(|_| quoted.as_str().trim_matches('"').to_owned());
-            self.log_end(AgentError::from_text(&said), run);
-        } else if let Some(said) = found.name("session") {
-            self.log_end(AgentError::from_text(said.as_str()), run);
-        } else if let Some(json) = found.name("llm") {
-            let mut values = Deserializer::from_str(json.as_str()).into_iter::<Value>();
-            let error = match values.next() {
-                Some(Ok(value)) => AgentError::from_value(&value),
-                _ => AgentError::from_text(json.as_str()),
-            };
-            self.failed_requests += 1;
-            if self.failed_requests > 1 {
-                self.log_end(error, run);
-            } else {
-                run.remember(error);
+        match Failure::of(text) {
+            None => {}
+            Some(Failure::Session(error)) => self.log_end(error, run),
+            Some(Failure::Request(error)) => {
+                self.failed_requests += 1;
+                if self.failed_requests > 1 {
+                    self.log_end(error, run);
+                } else {
+                    run.overhear(error);
+                }
             }
         }
     }
@@ -225,7 +202,7 @@ impl Reader {
     }
 
     fn log_end(&mut self, error: AgentError, run: &mut Run) {
-        run.remember(error.clone());
+        run.overhear(error.clone());
         // A provider that has said how it ended knows better than its log.
         if self.ended_in_log || !run.is_complete() {
             self.ended_in_log = true;
@@ -267,19 +244,3 @@ fn step_finish(part: &Object<'_>, run: &mut Run) {
         _ => run.may_have_ended(None),
     }
 }
-
-/// The three forms of its log that tell of a failed request.
-static LOG_ERROR: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(concat!(
-        r#"level=ERROR\b.*\bmessage="stream error".*?\berror\.error=(?<quoted>"(?:[^"\\]|\\.)*"?|\S+)"#,
-        r"|^\s*ERROR\s.*?\bservice=session\.processor\b.*?\berror=(?<session>.*?)(?:\s+stack=.*)?$",
-        r"|^\s*ERROR\s.*?\bservice=llm\b.*?\berror=(?<llm>\{.*)$",
-    ))
-    .expect("the pattern is fixed")
-});
-
-/// Titles and summaries are made beside the work; they may fail.
-static SIDE_SHOW: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\bagent=(?:title|summary)\b|\bsmall=true\b|failed to generate title")
-        .expect("the pattern is fixed")
-});

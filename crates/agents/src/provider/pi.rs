@@ -57,7 +57,11 @@ impl Cli for Pi {
     fn done_patterns(&self) -> &'static [DonePattern] {
         const {
             &[
-                DonePattern::done(line_of_type!("agent_end")),
+                DonePattern::done(line_of_type!("agent_end|error")),
+                DonePattern::done(concat!(
+                    line_of_type!("auto_retry_end"),
+                    r#"(?:.*,)?\s*"success"\s*:\s*false\s*[,}]"#
+                )),
                 DonePattern::goes_on(line_of_type!(
                     "agent_start|turn_start|message_start|auto_retry_start|compaction_start|auto_compaction_start"
                 )),
@@ -148,7 +152,9 @@ impl Read for Reader {
                 run.tool_end(&id, answer(line, "result"), line.is_true("isError"));
             }
             "agent_end" => {
-                if let Some(last) = line.objects("messages").last() {
+                // What tools have answered comes behind what failed.
+                let mut messages = line.objects("messages").rev();
+                if let Some(last) = messages.find(is_assistant) {
                     self.note_failure(&last);
                 }
                 run.ended(self.error.clone());
@@ -191,7 +197,7 @@ impl Reader {
     }
 
     fn message_end(&mut self, message: &Object<'_>, run: &mut Run) {
-        if message.text_or_empty("role") != "assistant" {
+        if !is_assistant(message) {
             return;
         }
         run.answers_with(&message.text_or_empty("model"));
@@ -216,7 +222,7 @@ impl Reader {
     }
 
     fn note_failure(&mut self, message: &Object<'_>) {
-        if message.text_or_empty("role") != "assistant" {
+        if !is_assistant(message) {
             return;
         }
         let said = message.word("errorMessage");
@@ -242,6 +248,10 @@ impl Reader {
         run.tool_delta(&id, output.strip_prefix(before.as_str()).unwrap_or(&output));
         *before = output;
     }
+}
+
+fn is_assistant(message: &Object<'_>) -> bool {
+    message.text_or_empty("role") == "assistant"
 }
 
 fn answer(line: &Object<'_>, name: &str) -> String {

@@ -17,6 +17,7 @@ use crate::spec::{AgentSpec, McpSource, Version};
 use crate::start::DONE_GRACE_MS;
 
 pub use check::check_session;
+pub(crate) use prompt::with_history;
 pub use prompt::{Mcp, Prompt, PromptFile, check_prompt, name_of};
 
 /// Of what stands behind an option: it could be taken for one, and no name holds control characters.
@@ -133,8 +134,10 @@ pub enum Role {
 pub struct Resolved {
     /// What is kept with the task.
     pub spec: AgentSpec,
-    /// The first prompt as the agent gets it, with the history before it.
+    /// The first prompt.
     pub prompt: String,
+    /// What was said elsewhere before it.
+    pub history: Vec<Said>,
     /// Milliseconds that the CLI may stay after its last line.
     pub exit_grace_ms: u64,
     /// A name for the task, of the prompt's first words.
@@ -162,8 +165,12 @@ impl AgentRequest {
         let mode = self.mode();
         let text = self.prompt.read("agent.prompt")?;
         check_prompt(self.provider, "agent.prompt", &text)?;
-        let prompt = prompt::with_history(self.history.as_deref().unwrap_or_default(), &text);
-        check_prompt(self.provider, "agent.history", &prompt)?;
+        let history = self.history.unwrap_or_default();
+        check_prompt(
+            self.provider,
+            "agent.history",
+            &with_history(&history, &text),
+        )?;
         let (source, mcp) = match self.mcp {
             None => (None, None),
             Some(Mcp::Object(object)) => (Some(McpSource::OfTask), Some(object)),
@@ -186,7 +193,8 @@ impl AgentRequest {
         Ok(Resolved {
             exit_grace_ms: self.exit_grace_ms.unwrap_or(DONE_GRACE_MS),
             spec,
-            prompt,
+            prompt: text,
+            history,
             name,
             resume: self.resume,
             mcp,

@@ -140,7 +140,7 @@ pub fn check_prompt(provider: Provider, field: &str, prompt: &str) -> Result<(),
 
 /// What was said elsewhere becomes part of the first prompt: no CLI takes a conversation in any
 /// other way.
-pub(super) fn with_history(history: &[Said], prompt: &str) -> String {
+pub(crate) fn with_history(history: &[Said], prompt: &str) -> String {
     if history.is_empty() {
         return prompt.to_owned();
     }

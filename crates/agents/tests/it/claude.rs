@@ -284,14 +284,18 @@ fn one_log_may_hold_several_runs() {
 #[test]
 fn dirt_around_the_json_is_taken_off() {
     let clean = assistant("m", json!({"type": "text", "text": "hi"})).to_string();
+    let tool = assistant(
+        "n",
+        json!({"type": "tool_use", "id": "t", "name": "Read", "input": {}}),
+    );
     let cut = r#"{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t","content":"cut \ud83d\\ud83d and \ud83d\ude00"}]}}"#;
     let log = format!(
-        "\u{feff}{}\r\n[WARN] Fast mode requires the native binary\n\u{1b}[2K\u{1b}[32mdata: {clean}\u{1b}[0m\r\n{cut}\n{{\"type\":\"new_kind\"}}\n\n{}",
+        "\u{feff}{}\r\n[WARN] Fast mode requires the native binary\n\u{1b}[2K\u{1b}[32mdata: {clean}\u{1b}[0m\r\n{tool}\n{cut}\n{{\"type\":\"new_kind\"}}\n\n{}",
         init("s-1"),
         result(json!({}))
     );
     let frames = frames(Provider::Claude, &log);
-    assert_eq!(counts(&frames), [1, 1, 0, 1, 1]);
+    assert_eq!(counts(&frames), [1, 1, 1, 1, 1]);
     assert_eq!(
         data(&frames, "agent.tool_end")[0]["output"],
         "cut \u{fffd}\\ud83d and \u{1f600}"

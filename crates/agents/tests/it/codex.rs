@@ -96,6 +96,61 @@ fn items_of_every_kind() {
 }
 
 #[test]
+fn tools_of_mcp_servers_that_stand_in_for_common_ones_go_by_their_names() {
+    let cases = [
+        ("read_file", json!({"path": "a"}), "read", "file_path", "a"),
+        (
+            "write_file",
+            json!({"target": "a"}),
+            "write",
+            "file_path",
+            "a",
+        ),
+        (
+            "apply_patch",
+            json!({"filePath": "a"}),
+            "edit",
+            "file_path",
+            "a",
+        ),
+        ("patch", json!({"file_path": "a"}), "edit", "file_path", "a"),
+        (
+            "glob_file_search",
+            json!({"query": "*"}),
+            "glob",
+            "pattern",
+            "*",
+        ),
+        (
+            "grep_search",
+            json!({"search": "x"}),
+            "grep",
+            "pattern",
+            "x",
+        ),
+        ("bash", json!({"cmd": "ls"}), "shell", "command", "ls"),
+        (
+            "run_command",
+            json!({"script": "ls"}),
+            "shell",
+            "command",
+            "ls",
+        ),
+    ];
+    for (raw_name, arguments, name, field, value) in cases {
+        let call = json!({"id": "item_1", "type": "mcp_tool_call", "server": "s", "tool": raw_name,
+            "arguments": arguments, "status": "in_progress"});
+        let frames = frames(Provider::Codex, &log(&[begin(), item("started", call)]));
+        let start = data(&frames, "agent.tool_start")[0];
+        assert_eq!(
+            (&start["name"], &start["raw_name"]),
+            (&json!(name), &json!(raw_name))
+        );
+        assert_eq!(start["input"][field], value, "{start}");
+    }
+}
+
+#[test]
 fn an_error_and_its_turn_are_one_end() {
     let text = "Quota exceeded. Check your plan and billing details.";
     let frames = frames(

@@ -27,6 +27,33 @@ fn printed<'a>(provider: Provider, pieces: impl IntoIterator<Item = &'a [u8]>) -
     text
 }
 
+#[test]
+fn the_raw_line_of_an_end_is_the_one_that_told_of_it() {
+    let raw_of_end = |provider, lines: &[Value]| {
+        let text = printed(provider, [log(lines).as_bytes()]);
+        let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(last["type"], "agent.end");
+        last["data"].get("raw").cloned()
+    };
+    let init = json!({"type": "system", "subtype": "init", "session_id": "s"});
+    let result = json!({"type": "result", "subtype": "success", "result": "x"});
+    let later = json!({"type": "rate_limit_event"});
+    let all = [init.clone(), result.clone(), later];
+    assert_eq!(
+        raw_of_end(Provider::Claude, &all),
+        Some(result.to_string().into())
+    );
+    assert_eq!(raw_of_end(Provider::Claude, &[init]), None);
+    // What was taken back tells of no end.
+    let over = json!({"type": "agent_end", "messages": []});
+    let again = json!({"type": "auto_retry_start"});
+    assert_eq!(
+        raw_of_end(Provider::Pi, std::slice::from_ref(&over)),
+        Some(over.to_string().into())
+    );
+    assert_eq!(raw_of_end(Provider::Pi, &[over, again]), None);
+}
+
 /// Words that lead into the readers, and values of every kind for them.
 const WORDS: &[&str] = &[
     "type",
@@ -226,6 +253,7 @@ fn a_line_may_be_as_long_as_allowed() {
     let room = MAX_LINE_BYTES - line("").len();
     let longest = line(&"x".repeat(room));
     let mut parser = Parser::new(Provider::Claude);
+    parser.line(br#"{"type":"tool_use","id":"t","name":"Read","input":{}}"#);
     let events = parser.line(longest.as_bytes());
     let [AgentEvent::ToolEnd { output, .. }] = &events[..] else {
         panic!("{} events", events.len());

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Outcome, Provider, counts, data, end, frames, last, log, run};
+use super::{Outcome, Parser, Provider, counts, data, end, frames, last, log, run};
 
 fn init() -> Value {
     json!({"type": "init", "timestamp": "t", "session_id": "g-1", "model": "gemini-x"})
@@ -82,6 +82,34 @@ fn the_true_reason_is_in_the_dump_before_the_result() {
         message.starts_with("Error when talking to Gemini API TerminalQuotaError: You exceeded"),
         "{message}"
     );
+}
+
+/// With two logs nobody knows in which order their lines were printed at about the same time.
+#[test]
+fn the_true_reason_may_be_anywhere_on_standard_error() {
+    let dump = "Error when talking to Gemini API Full report available at: /tmp/x.json \
+        TerminalQuotaError: You have exhausted your daily quota. RESOURCE_EXHAUSTED\n    at x (y.js:1:1)\n";
+    let said = json!({"type": "message", "role": "assistant", "content": "Hm", "delta": true});
+    let generic = json!({"status": "error",
+        "error": {"type": "unknown", "message": "[API Error: An unknown error occurred.]"}});
+    let lines = [init(), said, result(generic)].map(|line| line.to_string());
+    for place in 0..=lines.len() {
+        let mut parser = Parser::new(Provider::Gemini);
+        for (at, line) in lines.iter().enumerate() {
+            if at == place {
+                dump.lines().for_each(|it| parser.stderr(it.as_bytes()));
+            }
+            parser.line(line.as_bytes());
+        }
+        if place == lines.len() {
+            dump.lines().for_each(|it| parser.stderr(it.as_bytes()));
+        }
+        let error = &last(&parser.finish(Outcome::Exited(1)))["data"]["error"];
+        assert_eq!(error["category"], "rate_limit", "{place}");
+        let message = error["message"].as_str().expect("text");
+        let expected = "Error when talking to Gemini API TerminalQuotaError: You have exhausted";
+        assert!(message.starts_with(expected), "{place}: {message}");
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-use background_tasks_agents::AgentEvent;
-use background_tasks_core::task::SignalNumber;
+use background_tasks_agents::{AgentEvent, Parser};
+use background_tasks_core::task::{FailReason, SignalNumber};
 use serde_json::{Value, json};
 
 use super::{Outcome, Provider, last, log, run};
@@ -15,12 +15,16 @@ fn going() -> String {
 
 fn ended(is_error: bool) -> String {
     let result = json!({"type": "result", "subtype": "success", "is_error": is_error, "result": "so it is",
-        "session_id": "s"});
+        "session_id": "s", "total_cost_usd": 0.5, "usage": {"output_tokens": 3}});
     going() + &log(&[result])
 }
 
 fn verdict(stdout: &str, stderr: &str, outcome: Outcome) -> Value {
     last(&run(Provider::Claude, stdout, stderr, outcome))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
 }
 
 fn killed() -> Outcome {
@@ -58,23 +62,73 @@ fn an_error_of_the_provider_is_the_error_whatever_its_exit() {
         Outcome::Completed,
         Outcome::EndOfInput,
     ] {
-        let last = verdict(&ended(true), "429 too many requests\n", outcome);
+        let last = verdict(&ended(true), "it did not go well\n", outcome);
         assert_eq!(last["data"]["error"]["message"], "so it is", "{outcome:?}");
     }
 }
 
 #[test]
+fn an_error_that_shows_no_kind_is_explained_by_what_stands_around_it() {
+    let last = verdict(&ended(true), "429 too many requests\n", Outcome::Exited(1));
+    let error = &last["data"]["error"];
+    assert_eq!(error["message"], "so it is: 429 too many requests");
+    assert_eq!(error["category"], "rate_limit");
+}
+
+#[test]
+fn only_a_machine_or_a_supervisor_that_went_down_is_told_as_one() {
+    let message = |outcome| text(&verdict(&going(), "", outcome)["data"]["message"]);
+    let not_ready = message(Outcome::Failed(FailReason::NotReady));
+    assert_eq!(
+        not_ready,
+        "claude was ended without a result, because of not_ready"
+    );
+    let unexecuted = message(Outcome::Failed(FailReason::SpawnFailed));
+    assert_eq!(unexecuted, "claude could not be executed");
+    let lost = message(Outcome::Lost);
+    assert!(
+        lost.ends_with("its machine or supervisor went down"),
+        "{lost}"
+    );
+}
+
+#[test]
+fn a_tool_that_never_began_does_not_end() {
+    let result = |id: &str| json!({"type": "tool_result", "tool_use_id": id, "content": "x"});
+    let line =
+        json!({"type": "user", "message": {"content": [result("a"), result("b"), result("t")]}});
+    let mut parser = Parser::new(Provider::Claude);
+    let lines = going() + &log(&[line, result("t"), result("c")]);
+    let events: Vec<_> = lines
+        .lines()
+        .flat_map(|line| parser.line(line.as_bytes()))
+        .collect();
+    let ends: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            AgentEvent::ToolEnd { tool_id, .. } => Some(tool_id.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ends, ["t"]);
+    assert_eq!(parser.unparsed_lines(), 2);
+}
+
+#[test]
 fn a_requested_stop_is_no_crash() {
-    let stopped = Outcome::Stopped { exit_code: None };
-    let last = verdict(&going(), "", stopped);
+    let last = verdict(&going(), "", Outcome::Stopped);
     assert_eq!(last["type"], "agent.end");
     assert_eq!(last["data"]["error"]["category"], "stopped");
     assert_eq!(last["data"]["error"]["retryable"], false);
 
-    let late = verdict(&ended(false), "", Outcome::Stopped { exit_code: Some(0) });
-    assert_eq!(late["data"].get("error"), None, "it was done before");
-    let failed = verdict(&ended(true), "", stopped);
-    assert_eq!(failed["data"]["error"]["category"], "stopped");
+    // Whatever it says when it is told to end.
+    for is_error in [false, true] {
+        let late = verdict(&ended(is_error), "", Outcome::Stopped);
+        assert_eq!(late["data"]["error"]["category"], "stopped");
+        assert_eq!(late["data"]["usage"]["output"], 3);
+        assert_eq!(late["data"]["cost_usd"], 0.5);
+        assert_eq!(late["data"].get("synthetic"), None);
+    }
 }
 
 #[test]
@@ -165,4 +219,20 @@ fn a_crash_shows_the_end_of_what_was_printed() {
     let output = last["data"]["output"].as_str().expect("text");
     assert!((4000..=4096).contains(&output.len()), "{}", output.len());
     assert!(noise.ends_with(output));
+}
+
+#[test]
+fn what_may_have_been_said_in_lines_that_are_gone_is_not_missed() {
+    let end = |outcome| {
+        let mut parser = Parser::new(Provider::Claude);
+        going()
+            .lines()
+            .for_each(|line| drop(parser.line(line.as_bytes())));
+        parser.lines_are_gone();
+        last(&parser.finish(outcome))
+    };
+    let exited = end(Outcome::Exited(0));
+    assert_eq!(exited["data"].get("error"), None);
+    assert_eq!(exited["data"]["synthetic"], true);
+    assert_eq!(end(Outcome::Exited(3))["type"], "agent.crashed");
 }

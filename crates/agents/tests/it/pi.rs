@@ -172,6 +172,19 @@ fn an_end_before_a_retry_is_void() {
 }
 
 #[test]
+fn a_tool_result_behind_it_hides_no_failure() {
+    let tool_result = json!({"role": "toolResult", "content": []});
+    let messages = |stop: &str| {
+        json!({"type": "agent_end", "messages": [message("stop", Value::Null),
+            message("error", json!("529 overloaded")), message(stop, json!("529 overloaded")), tool_result]})
+    };
+    let frames_of = frames(Provider::Pi, &log(&[session(), messages("error")]));
+    assert_eq!(end(&frames_of)["error"]["message"], "529 overloaded");
+    let frames_of = frames(Provider::Pi, &log(&[session(), messages("stop")]));
+    assert_eq!(end(&frames_of).get("error"), None);
+}
+
+#[test]
 fn lines_amid_the_json_and_an_error_line() {
     let noise = "Both GOOGLE_API_KEY and GEMINI_API_KEY are set. Using GOOGLE_API_KEY.\n";
     let error = json!({"type": "error", "message": "No API key found for x"});

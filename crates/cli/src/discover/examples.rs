@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::command::Command;
 
-/// Name a command.
+/// Name a command, or an example.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExamplesShow {
-    /// The command.
+    /// The command, or the example.
     #[schemars(extend("examples" = [Command::Start.name()]))]
     name: String,
 }
@@ -161,18 +161,19 @@ pub(crate) fn examples_list() -> ExamplesList {
 
 pub(crate) fn examples_show(request: &ExamplesShow) -> Result<ExamplesAnswer> {
     let examples: Vec<_> = all()
-        .filter(|(_, example)| example.command == request.name)
+        .filter(|(name, example)| example.command == request.name || *name == request.name)
         .map(|(name, example)| NamedExample { name, example })
         .collect();
-    if examples.is_empty() {
+    let Some(first) = examples.first() else {
         let mut available: Vec<String> = all().map(|(_, example)| example.command).collect();
         available.dedup();
+        available.extend(all().map(|(name, _)| name.to_owned()));
         let problem = format!("there are no examples for `{}`", request.name);
         return Err(invalid("name", problem, "Choose one of details.available.")
             .with("available", available));
-    }
+    };
     Ok(ExamplesAnswer {
-        command: request.name.clone(),
+        command: first.example.command.clone(),
         examples,
     })
 }

@@ -3,8 +3,9 @@
 //! Not inlined: other commands, which are most, would have room on their stacks for it.
 
 use background_tasks_agents::{SendPrompt, logs_text, preview, send_prompt};
+use background_tasks_core::op::ArtifactMode;
 use background_tasks_core::request::{TaskAnswer, WaitAnswer};
-use background_tasks_core::{Client, Result};
+use background_tasks_core::{Client, Error, Result};
 
 use super::{Call, client};
 use crate::agent::{self, WithAgent};
@@ -26,8 +27,8 @@ impl Call {
                 Ok(print::streamed(self.command.name(), parsed))
             }
             Command::AgentInstall => {
-                let answer = agent::install(&payload.one()?)?;
-                Ok(self.answer(&answer, answer.code()))
+                let answer = agent::install(&payload.one()?, self.flags.deadline())?;
+                Ok(self.answer(&answer, 0))
             }
             _ => Ok(self.answer(&agent::list(), 0)),
         }
@@ -45,6 +46,18 @@ impl Call {
     /// Shows a conversation as text.
     #[inline(never)]
     pub(super) fn conversation(self, payload: &Payload) -> Result<u8> {
+        let flags = self.flags;
+        let given = [
+            ("--follow", flags.follow),
+            ("--stream", flags.stream),
+            ("--output", flags.output == ArtifactMode::Artifact),
+        ];
+        if let Some((flag, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+            let problem = format!("{flag} does not go with \"view\": \"text\"");
+            let hint =
+                "events --follow tells what the agent does as it does it; the text is one answer.";
+            return Err(Error::input(problem, hint).with("flag", flag));
+        }
         Ok(self.answer(&logs_text(&client()?, &payload.one()?)?, 0))
     }
 

@@ -342,6 +342,65 @@ fn what_is_not_installed_is_told_and_leaves_nothing() {
 }
 
 #[test]
+fn what_is_wrong_with_an_agent_of_a_batch_is_told_with_its_place() {
+    let cli = Cli::new();
+    let path = nowhere(&cli);
+    for (agent, kind) in [
+        (
+            json!({ "provider": "pi", "prompt": "x" }),
+            "ProviderNotInstalled",
+        ),
+        (
+            json!({ "provider": "mock", "prompt": "x", "effort": "high" }),
+            "Unsupported",
+        ),
+        (
+            json!({ "provider": "mock", "prompt": "" }),
+            "CommandInputError",
+        ),
+    ] {
+        let batch = json!([mock("a", "x"), { "id": "b", "agent": agent }]);
+        let error = cli.run("start").payload(batch).env("PATH", &path).err(kind);
+        assert_eq!(error["details"]["index"], 1, "{error}");
+        assert!(!text(&error["details"]["hint"]).is_empty(), "{error}");
+    }
+    assert_eq!(cli.list(json!({})), [""; 0]);
+}
+
+#[test]
+fn an_agent_that_did_not_get_ready_is_told_as_that() {
+    let cli = Cli::new();
+    let probe = json!({ "type": "command", "command": "false", "startup_timeout_ms": 50 });
+    cli.start_and_wait(with(mock("a", "say up\nhang"), json!({ "health": probe })));
+    let last = shorts(&cli, "a").pop().unwrap();
+    let expected = "mock was ended without a result, because of not_ready";
+    assert!(last.ends_with(expected), "{last}");
+}
+
+#[test]
+fn only_an_agents_conversation_is_resumed() {
+    let cli = Cli::new();
+    cli.start_and_wait(work("plain", ["exit 0"]));
+    let agent = json!({ "provider": "mock", "prompt": "x", "resume": "plain" });
+    let start = cli
+        .run("start")
+        .payload(json!({ "id": "a", "agent": agent }));
+    let error = start.err("CommandInputError");
+    assert_eq!(error["details"]["field"], "agent.resume");
+    cli.run("status").text("a").err("TaskNotFound");
+}
+
+#[test]
+fn what_an_agent_may_leave_out_is_hinted_at_as_agents_have_it() {
+    let cli = Cli::new();
+    let payload = with(mock("a", "x"), json!({ "timeout_ms": 0 }));
+    let error = cli.run("start").payload(payload).err("CommandInputError");
+    assert_eq!(error["details"]["field"], "timeout_ms");
+    let hint = text(&error["details"]["hint"]);
+    assert!(hint.contains("3600000"), "{hint}");
+}
+
+#[test]
 fn what_an_agent_cannot_be_asked_is_refused_before_anything_starts() {
     let cli = Cli::new();
     let agent = |more: Value| {
@@ -459,6 +518,9 @@ fn events_have_what_is_asked_for() {
             assert_eq!(line["type"], of);
         }
     }
+    let ends = of_type(&raw, "agent.end");
+    let line = parsed(text(&ends[0]["data"]["raw"]).as_bytes());
+    assert_eq!(line["type"], "result");
     let log = cli.log("a");
     let raw_lines = raw.as_array().unwrap().iter();
     for line in raw_lines.filter_map(|frame| frame["data"]["raw"].as_str()) {
@@ -524,6 +586,20 @@ fn a_conversation_reads_as_text() {
         (&end["has_more"], &end["total_lines"]),
         (&json!(true), &json!(lines.len()))
     );
+    for (flags, flag) in [
+        (&["--follow"][..], "--follow"),
+        (&["--stream"], "--stream"),
+        (&["--output", "artifact"], "--output"),
+    ] {
+        let payload = json!({ "id": "a", "view": "text" });
+        let logs = cli
+            .run("logs")
+            .payload(payload)
+            .flags(flags.iter().copied());
+        let error = logs.err("CommandInputError");
+        assert_eq!(error["details"]["flag"], flag);
+        assert!(text(&error["details"]["hint"]).contains("events --follow"));
+    }
 }
 
 /// Frames of `agent parse`.
@@ -638,4 +714,18 @@ fn agents_are_listed_shown_and_installed_only_on_demand() {
     );
     let said = fs::read_to_string(cli.file("npm-said")).unwrap();
     assert!(said.contains("@anthropic-ai/claude-code"), "{said}");
+    // What goes wrong is an error like any other.
+    let fails = |npm: &str| {
+        cli.make_file("bin/npm", "755", &format!("#!/bin/sh\n{npm}\n"));
+        let install = cli
+            .run("agent install")
+            .payload(json!({ "provider": "pi" }));
+        install.env("PATH", format!("{bin}:/usr/bin:/bin"))
+    };
+    let error = fails("echo no network; exit 3").err("ProviderNotInstalled");
+    let details = &error["details"];
+    assert_eq!(details["exit_code"], 3);
+    assert_eq!(details["output"], "no network\n");
+    let hangs = fails("sleep 600").flags(["--timeout", "0.2"]);
+    hangs.err("TaskWaitTimedOut");
 }

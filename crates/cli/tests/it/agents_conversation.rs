@@ -149,6 +149,7 @@ fn restart_says_the_last_prompt_again() {
     cli.run("restart").text("a").ok();
     cli.wait("a");
     send(&cli, "a", "say three\nhang");
+    eventually(|| texts(&told(&cli, "a")).len() == 5, "it is said");
     cli.run("restart").text("a").ok();
     eventually(|| texts(&told(&cli, "a")).len() == 6, "it is said again");
     cli.stop("a");

@@ -389,6 +389,16 @@ fn failures() -> Vec<Failure> {
         ),
         (
             "gemini",
+            owned(&[
+                r#"{"type":"init","timestamp":"t","session_id":"s-1","model":"m"}"#,
+                r#"{"type":"result","timestamp":"t","status":"error","error":{"type":"Error","message":"[API Error: An unknown error occurred.]"},"stats":{}}"#,
+                "2>Error when talking to Gemini API Full report available at: /tmp/report-401.json TerminalQuotaError: You exceeded your current quota.",
+            ]),
+            1,
+            "end rate_limit: Error when talking to Gemini API TerminalQuotaError: You exceeded your current quota.",
+        ),
+        (
+            "gemini",
             owned(&["2>Please set an Auth method in your settings.json"]),
             41,
             "end~ auth: Please set an Auth method in your settings.json",
@@ -493,6 +503,8 @@ fn a_cli_that_stays_after_its_last_line_is_ended_and_has_not_failed() {
         let task = cli.runs(more);
         let end = ["status", "reason"].map(|field| text(&task[field]));
         assert_eq!(end, ["exited", "completed"], "{provider}: {task}");
+        // The end is told first.
+        cli.await_no_supervisor("a");
         cli.assert_no_processes();
         let frames = told(&cli, "a");
         assert_runs(&frames, 1);
@@ -501,6 +513,55 @@ fn a_cli_that_stays_after_its_last_line_is_ended_and_has_not_failed() {
         cli.plays(&success(provider), "exit 0");
         cli.says("next");
         assert_runs(&told(&cli, "a"), 2);
+    }
+}
+
+#[test]
+fn a_cli_that_stays_is_ended_whatever_its_last_line_looks_like() {
+    let session = "ERROR 2026-08-01T10:00:00 +5ms service=session.processor session.id=ses_1 error=429 Too many requests stack=x";
+    let stream = "timestamp=2026-08-01T10:00:00 level=ERROR run=r1 message=\"stream error\" providerID=p small=false agent=build error.error=\"429\"";
+    let request = "ERROR 2026-08-01T10:00:00 +5ms service=llm error={\"message\":\"429\"}";
+    let pi = r#"{"type":"session","version":3,"id":"s-1","timestamp":"t","cwd":"/x"}"#;
+    let gave_up = r#"{"type":"auto_retry_end","success":false,"attempt":3,"finalError":"429"}"#;
+    let no_key = r#"{"type":"error","message":"429"}"#;
+    let (blank, bom) = (
+        format!("  {CLAUDE_RESULT}"),
+        format!("\u{feff}{CLAUDE_RESULT}"),
+    );
+    let cases: [(&'static str, &[&str]); 8] = [
+        ("opencode", &[session]),
+        ("opencode", &[stream]),
+        ("opencode", &[request, request]),
+        ("pi", &[pi, gave_up]),
+        ("pi", &[pi, no_key]),
+        ("claude", &[CLAUDE_INIT, &blank]),
+        ("claude", &[CLAUDE_INIT, &bom]),
+        ("gemini", &[r#"{"type":"assistant.complete"}"#]),
+    ];
+    for (provider, lines) in cases {
+        for stderr in ["separate", "merge"] {
+            let cli = StandIn::new(provider);
+            let is_log = provider == "opencode";
+            let lines = lines.iter().map(|line| match is_log {
+                true => format!("2>{line}"),
+                false => (*line).to_owned(),
+            });
+            cli.plays(&lines.collect::<Vec<_>>(), "while :; do sleep 600; done");
+            let agent = json!({ "provider": provider, "prompt": "-x", "exit_grace_ms": 50 });
+            let stop = json!({ "grace_ms": 100 });
+            let task = json!({ "id": "a", "stderr": stderr, "stop": stop, "agent": agent });
+            let start = cli.call("start", task).flags(["--wait"]);
+            let task = start.ok()["task"].take();
+            let end = ["status", "reason"].map(|field| text(&task[field]));
+            assert_eq!(end, ["exited", "completed"], "{provider} {stderr}: {task}");
+            let last = shorts(&cli, "a").pop().unwrap();
+            let expected = match provider {
+                "opencode" => "end~ rate_limit: ",
+                "pi" => "end rate_limit: 429",
+                _ => "end",
+            };
+            assert!(last.starts_with(expected), "{provider} {stderr}: {last}");
+        }
     }
 }
 
@@ -670,4 +731,165 @@ fn a_line_of_sixteen_mebibytes_is_an_event_like_any_other() {
     let output = text(&frames[3]["data"]["output"]);
     assert_eq!(output.len(), SIZE);
     assert_eq!(short(&frames[4]), "end");
+}
+
+#[test]
+fn a_conversation_outlives_the_lines_that_its_cap_frees() {
+    let cli = StandIn::new("codex");
+    cli.plays(&success("codex"), "exit 0");
+    let agent = json!({ "provider": "codex", "prompt": "-x" });
+    let limits = json!({ "log_bytes": 65536 });
+    let start = cli.call(
+        "start",
+        json!({ "id": "a", "limits": limits, "agent": agent }),
+    );
+    start.flags(["--wait"]).ok();
+    let mut lines = success("codex");
+    let last = lines.pop().unwrap();
+    lines.push("x".repeat(1000));
+    let noise = cli.file(&format!("notes/piece.{}b", lines.len() - 1));
+    let then = format!(
+        "for i in 1 2 3 4 5; do for j in 1 2 3 4 5 6 7 8 9 10; do cat {noise} {noise} {noise} {noise}; echo; done; \
+         while [ $(stat -c %b {log}) -gt 128 ]; do sleep 0.01; done; done; echo '{last}'",
+        log = cli.home().join("logs/a.log").display()
+    );
+    cli.plays(&lines, &then);
+    cli.says("say much");
+    let ends: Vec<_> = told(&cli, "a").into_iter().filter(is_terminal).collect();
+    let ends: Vec<_> = ends.iter().map(short).collect();
+    // The first run has no line any more, and its process had nothing to say against it.
+    assert_eq!(ends, ["end~", "end"]);
+    cli.plays(&success("codex"), "exit 0");
+    for run in [3, 4] {
+        assert_eq!(agent_of(&cli, "a")["session_id"], "s-1");
+        cli.says("go on");
+        let argv = cli.argv(run);
+        assert!(holds(&argv, &["resume", "s-1"]), "{argv:?}");
+    }
+    // A new task of that id knows nothing of it.
+    cli.plays(&["hm"], "exit 1");
+    cli.runs(json!({}));
+    cli.says("again");
+    let argv = cli.argv(6);
+    assert!(!argv.contains(&"resume".to_owned()), "{argv:?}");
+}
+
+/// A PATH on which there is no agent.
+const BARE: &str = "/usr/bin:/bin";
+
+#[test]
+fn a_cli_is_looked_up_on_the_callers_path_and_else_on_the_tasks_own() {
+    let cli = StandIn::new("codex");
+    cli.plays(&success("codex"), "exit 0");
+    let bin = cli.file("bin");
+    let start = |path: &str, own: &str| {
+        let agent = json!({ "provider": "codex", "prompt": "-x" });
+        let payload = json!({ "id": "a", "env": { "PATH": own }, "agent": agent });
+        let start = cli.cli.run("start").payload(payload).env("PATH", path);
+        start.flags(["--wait"])
+    };
+    let elsewhere = cli.file("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    cli.make_file("elsewhere/codex", "755", "#!/bin/sh\nexit 9\n");
+    let exit_code = |start: Call| start.ok()["task"]["exit_code"].clone();
+    assert_eq!(exit_code(start(&cli.path, &elsewhere)), 0);
+    assert_eq!(exit_code(start(BARE, &format!("{elsewhere}:{BARE}"))), 9);
+    assert_eq!(exit_code(start(BARE, &format!("{bin}:{BARE}"))), 0);
+    // A prompt is for the same.
+    let send = json!({ "id": "a", "prompt": "more" });
+    cli.cli.run("send").payload(send).env("PATH", BARE).ok();
+    assert_eq!(cli.wait("a")["exit_code"], 0);
+    let nowhere = start(BARE, "/nowhere").err("ProviderNotInstalled");
+    let searched = nowhere["details"]["searched"].as_array().unwrap();
+    assert!(searched.contains(&json!("/nowhere")), "{nowhere}");
+    assert!(searched.contains(&json!("/bin")), "{nowhere}");
+}
+
+#[test]
+fn a_cli_that_has_moved_is_found_again_and_one_that_is_gone_is_told() {
+    let cli = StandIn::new("codex");
+    cli.plays(&success("codex"), "exit 0");
+    cli.runs(json!({}));
+    let moved = cli.file("moved");
+    fs::rename(cli.file("bin"), &moved).unwrap();
+    let restart = |path: &str| {
+        let restart = cli.cli.run("restart").payload(json!({ "id": "a" }));
+        restart.env("PATH", path).ok();
+        cli.wait("a")
+    };
+    let task = restart(&format!("{moved}:{BARE}"));
+    assert_eq!(end_of(&task), json!(["exited", 0, null, null]));
+    fs::remove_dir_all(&moved).unwrap();
+    let task = restart(BARE);
+    assert_eq!(task["exit_code"], 127);
+    let frames = told(&cli, "a");
+    assert_runs(&frames, 3);
+    let end = &frames.last().unwrap()["data"];
+    let message = text(&end["error"]["message"]);
+    assert!(
+        message.starts_with("codex is not installed any more"),
+        "{message}"
+    );
+    assert!(
+        text(&end["error"]["hint"]).contains("agent install"),
+        "{end}"
+    );
+    assert_eq!(end["synthetic"], true);
+}
+
+#[test]
+fn a_session_of_another_task_is_not_counted_again() {
+    let cli = StandIn::new("codex");
+    let counted = |input: u64| {
+        let lines = success("codex").into_iter();
+        let counts = format!(r#""input_tokens":{input},"cached"#);
+        let lines = lines.map(|line| line.replace(r#""input_tokens":10,"cached"#, &counts));
+        lines.collect::<Vec<_>>()
+    };
+    cli.plays(&counted(10), "exit 0");
+    cli.runs(json!({}));
+    for (id, of, total) in [("b", "a", 25), ("c", "b", 32)] {
+        cli.plays(&counted(total), "exit 0");
+        let agent = json!({ "provider": "codex", "prompt": "-x", "resume": of });
+        let start = cli.call("start", json!({ "id": id, "agent": agent }));
+        start.flags(["--wait"]).ok();
+    }
+    let used = |id| agent_of(&cli, id)["usage"]["input"].clone();
+    assert_eq!([used("a"), used("b"), used("c")], [10, 15, 7]);
+    cli.plays(&counted(40), "exit 0");
+    cli.call("send", json!({ "id": "c", "prompt": "more" }))
+        .ok();
+    cli.wait("c");
+    assert_eq!(used("c"), 15);
+}
+
+#[test]
+fn history_stands_before_the_prompt_until_there_is_a_session() {
+    let cli = StandIn::new("claude");
+    cli.plays(&["2>no network"], "exit 1");
+    cli.runs(json!({ "history": [{ "role": "user", "content": "My name is Ada." }] }));
+    cli.plays(&success("claude"), "exit 0");
+    cli.says("again");
+    cli.says("go on");
+    let has_history = |run| cli.given("stdin", run).contains("My name is Ada.");
+    assert_eq!([1, 2, 3].map(has_history), [true, true, false]);
+    assert!(cli.given("stdin", 2).ends_with("again"));
+    assert_eq!(cli.given("stdin", 3), "go on");
+}
+
+#[test]
+fn a_stop_is_one_although_the_cli_says_that_all_went_well() {
+    let cli = StandIn::new("claude");
+    let then = format!(
+        "trap 'echo '\"'\"'{CLAUDE_RESULT}'\"'\"'; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
+    );
+    cli.plays(&[CLAUDE_INIT], &then);
+    let agent = json!({ "provider": "claude", "prompt": "-x" });
+    cli.call("start", json!({ "id": "a", "agent": agent })).ok();
+    cli.await_line("a", "ready");
+    cli.stop("a");
+    let end = told(&cli, "a").pop().unwrap();
+    assert_eq!(short(&end), "end stopped: it was stopped on request");
+    assert_eq!(end["data"]["usage"]["input"], 10);
+    assert_eq!(end["data"]["cost_usd"], 0.25);
 }

@@ -637,6 +637,13 @@ fn examples_are_served_as_they_are() {
             assert_eq!(one, stored);
         }
     }
+    for (name, stored) in &all {
+        let shown = cli.run("examples show").text(name).ok();
+        assert_eq!(shown["command"], stored["command"]);
+        let examples = shown["examples"].as_array().unwrap();
+        assert_eq!(examples.len(), 1);
+        assert_eq!(examples[0]["name"], **name);
+    }
 }
 
 #[test]

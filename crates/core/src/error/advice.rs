@@ -44,6 +44,7 @@ impl Error {
             Self::Store { .. } => ErrorKind::StoreError,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::ProviderNotInstalled { .. } => ErrorKind::ProviderNotInstalled,
+            Self::Detailed { error, .. } => error.kind(),
             Self::Internal { .. } => ErrorKind::InternalError,
         }
     }
@@ -54,6 +55,7 @@ impl Error {
             Self::TaskWaitTimedOut { .. } => true,
             Self::SpawnFailed { errno, .. } => is_shortage(*errno),
             Self::Store { errno, .. } => errno.is_some_and(is_shortage),
+            Self::Detailed { error, .. } => error.retryable(),
             _ => false,
         }
     }
@@ -65,6 +67,7 @@ impl Error {
             | Self::Store { hint, .. }
             | Self::Unsupported { hint, .. }
             | Self::ProviderNotInstalled { hint, .. } => hint.clone(),
+            Self::Detailed { error, .. } => error.hint(),
             Self::TaskNotFound { .. } => "Run list to discover known task ids.".to_owned(),
             Self::TaskAlreadyRunning { id, .. } => format!(
                 "Stop it first, choose another id, or start with \"if_running\": \"reuse\" or \"restart\"; status {id} shows it."
@@ -113,6 +116,11 @@ impl Error {
                 "errno_name": errno.map(|errno| format!("{errno:?}")),
             })),
             Self::ProviderNotInstalled { searched, .. } => object(json!({ "searched": searched })),
+            Self::Detailed { error, details } => {
+                let mut all = error.details();
+                all.extend(details.clone());
+                all
+            }
             Self::NoneMatches | Self::Unsupported { .. } | Self::Internal { .. } => Map::new(),
         };
         all.insert("hint".to_owned(), self.hint().into());

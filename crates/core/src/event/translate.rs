@@ -55,6 +55,8 @@ pub struct RunEnd {
     pub reason: Option<Reason>,
     /// The same for people, where it failed.
     pub problem: Option<String>,
+    /// Whether some of what it printed on standard output has been freed.
+    pub is_cut: bool,
 }
 
 /// One thing that a translator tells.

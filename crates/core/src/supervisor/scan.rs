@@ -254,7 +254,7 @@ impl Scan {
                 self.probe = None;
                 finding.ready = true;
             }
-            if let Some(done) = &self.done {
+            if let Some(done) = &mut self.done {
                 finding.done = done.says(StreamName(stream), line).or(finding.done);
             }
             for watch in self.watches.iter_mut().filter(|_| is_watched) {

@@ -41,4 +41,10 @@ pub struct LinePattern {
     pub stream: StreamName,
     /// A regular expression; of a long line it sees the first 64 KiB.
     pub pattern: String,
+    /// The same for lines that are none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unless: Option<String>,
+    /// So many of them count as one, if nothing is taken back in between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
 }

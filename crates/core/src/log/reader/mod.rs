@@ -178,6 +178,12 @@ impl LogReader {
         self.logs.iter().map(freed).sum()
     }
 
+    /// The same of one of them.
+    pub(crate) fn freed_of(&self, stream: LogStream, dir: &TaskDir) -> u64 {
+        let log = self.logs.iter().find(|log| log.stream == stream);
+        log.map_or(0, |log| source(log, dir, &self.generation).cut().offset)
+    }
+
     /// Where the reader of one log stands, if there is that log.
     pub(crate) fn position(&self, stream: LogStream) -> Option<Position> {
         let log = self.logs.iter().find(|log| log.stream == stream)?;

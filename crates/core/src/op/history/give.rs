@@ -223,7 +223,7 @@ impl History<'_> {
             // That was an earlier run.
             self.framer.cursor_mut().end_told = false;
         }
-        self.all_told(&entry.event);
+        self.all_told(&entry.event, entry.log_offset);
         let frame = self.framer.event(entry);
         if self.wanted.events {
             outlet.send(frame)
@@ -248,7 +248,7 @@ impl History<'_> {
             if self.is_over() {
                 return ControlFlow::Continue(());
             }
-            self.all_told(event);
+            self.all_told(event, 0);
         }
         self.terminal_given = true;
         self.framer.cursor_mut().end_told = true;

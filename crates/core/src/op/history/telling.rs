@@ -14,6 +14,10 @@ pub(in crate::op) struct Telling<'a> {
     is_open: bool,
     /// The last run that has begun.
     run: u32,
+    /// Where it begins in the log of standard output.
+    begins_at: u64,
+    /// So much of that log has been freed.
+    pub freed: u64,
 }
 
 /// Up to where what is stored is told.
@@ -31,6 +35,8 @@ impl<'a> Telling<'a> {
             translator,
             is_open: false,
             run: 0,
+            begins_at: 0,
+            freed: 0,
         }
     }
 
@@ -45,6 +51,7 @@ impl<'a> Telling<'a> {
         for stream in [LogStream::Main, LogStream::Stderr] {
             logs.seek(stream, Position::default());
         }
+        self.freed = logs.freed_of(LogStream::Main, dir);
         let mut told = Vec::new();
         for entry in until.entries {
             let unfinished = match run_end(&entry.event) {
@@ -58,7 +65,7 @@ impl<'a> Telling<'a> {
             self.lines(&mut logs, dir, &offset, unfinished, take)?;
             self.before(&entry.event, &mut told);
             told.drain(..).for_each(&mut *take);
-            self.behind(&entry.event);
+            self.behind(&entry.event, entry.log_offset);
         }
         self.lines(&mut logs, dir, until.offset, until.unfinished, take)
     }
@@ -103,17 +110,19 @@ impl<'a> Telling<'a> {
             let run = self.run + 1;
             self.begin(run, 0);
         }
-        if let Some(end) = end
+        if let Some(mut end) = end
             && std::mem::take(&mut self.is_open)
         {
+            end.is_cut = self.freed > self.begins_at;
             self.translator.end(&end, told);
         }
     }
 
-    /// Tells the beginning of a run, behind its event.
-    pub(in crate::op) fn behind(&mut self, event: &EventData) {
+    /// Tells the beginning of a run, behind its event and so much of the log.
+    pub(in crate::op) fn behind(&mut self, event: &EventData, log_offset: u64) {
         if let EventData::Started { run, work, .. } = event {
             self.begin(*run, *work);
+            self.begins_at = log_offset;
         }
     }
 
@@ -131,6 +140,7 @@ pub(in crate::op) fn run_end(event: &EventData) -> Option<RunEnd> {
         signal,
         reason,
         problem: None,
+        is_cut: false,
     };
     match event {
         EventData::Restarting {

@@ -8,7 +8,7 @@ use super::History;
 use super::telling::{Telling, Until, run_end};
 use crate::clock::Timestamp;
 use crate::event::{EventData, JournalEntry, Outlet, Told, Translate};
-use crate::log::{Cursor, LogReader, Look, Next, Position, Unfinished, View};
+use crate::log::{Cursor, LogReader, LogStream, Look, Next, Position, Unfinished, View};
 use crate::request::Include;
 use crate::store::TaskDir;
 use crate::task::FailReason;
@@ -142,6 +142,7 @@ impl History<'_> {
             return ControlFlow::Continue(());
         };
         let mut told = std::mem::take(&mut translation.told);
+        translation.telling.freed = self.logs.freed_of(LogStream::Main, &self.dir);
         translation.telling.before(event, &mut told);
         let (last, flow) = self.give_all_but_last(told, at, outlet);
         flow?;
@@ -253,11 +254,11 @@ impl History<'_> {
     }
 
     /// The event is behind the reader, with all that was told of it.
-    pub(super) fn all_told(&mut self, event: &EventData) {
+    pub(super) fn all_told(&mut self, event: &EventData, log_offset: u64) {
         self.framer.cursor_mut().told = 0;
         if let Some(translation) = &mut self.translation {
             translation.behind = 0;
-            translation.telling.behind(event);
+            translation.telling.behind(event, log_offset);
         }
     }
 }
