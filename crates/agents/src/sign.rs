@@ -191,7 +191,7 @@ const TABLE: [(Sign, &str, &[&str]); 12] = [
         &[
             r"econn(?:refused|reset|aborted)",
             r"etimedout",
-            r"enotfound",
+            r"\benotfound\b",
             r"eai_again",
             r"enetunreach",
             r"ehostunreach",

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
-use super::call::Answer;
+use super::call::{Answer, Call};
 use super::lanes::Lane;
 use super::proc::{self, Kind};
 use super::round::{Round, Victim};
 use super::storm;
 use super::trace::Tracer;
 use super::tracee::{Reached, Role};
+use serde_json::json;
+
 use crate::random::Random;
 
 /// What has been swept so far.
@@ -92,6 +94,10 @@ pub fn attack(
     let counted = tracer.release(round.children)?;
     check_promise(round, attacked)?;
     note_start(round, attacked)?;
+    if round.last_start.is_some() && random.percent(40) {
+        // It is the same start that runs again.
+        round.ask(Call::new("restart", json!({ "id": "a" })))?;
+    }
     Ok((counted, hit))
 }
 

@@ -98,3 +98,68 @@ fn stop_drops_the_prompts_of_a_conversation_of_which_nothing_is_left() {
     cli.wait("a");
     assert_eq!(texts(&told(&cli, "a")), ["three"]);
 }
+
+#[test]
+fn a_queued_prompt_is_said_whose_supervisor_was_lost() {
+    let cli = Cli::new();
+    let queued = |id: &str, prompt: &str| {
+        with(
+            mock(id, prompt),
+            json!({ "queue": { "group": "g", "limit": 1 } }),
+        )
+    };
+    cli.start(queued("holds", "hang"));
+    cli.start(queued("a", "say one"));
+    cli.lose_supervisor("a");
+    cli.stop("holds");
+    send(&cli, "a", "say two");
+    cli.wait("a");
+    let frames = told(&cli, "a");
+    assert_runs(&frames, 2);
+    assert_eq!(texts(&frames), ["one", "two"]);
+    // One that was stopped there had its end, and is not said later.
+    cli.start(queued("holds", "hang"));
+    cli.start(queued("b", "say one"));
+    cli.stop("b");
+    assert_eq!(
+        told(&cli, "b").iter().filter(|it| is_terminal(it)).count(),
+        1
+    );
+    cli.stop("holds");
+    send(&cli, "b", "say two");
+    cli.wait("b");
+    assert_eq!(texts(&told(&cli, "b")), ["two"]);
+}
+
+#[test]
+fn a_restart_leaves_the_end_of_a_run_whose_supervisor_was_lost_as_it_was() {
+    let cli = Cli::new();
+    cli.start(mock("a", "say one\nsleep 300"));
+    cli.lose_supervisor("a");
+    eventually(|| cli.task("a")["status"] == "failed", "it is over");
+    let before = told(&cli, "a");
+    cli.run("restart").text("a").ok();
+    cli.wait("a");
+    let after = told(&cli, "a");
+    assert_runs(&after, 2);
+    let end = |frames: &[Value]| {
+        let end = frames.iter().find(|it| is_terminal(it)).unwrap();
+        (end["type"].clone(), end["data"].clone())
+    };
+    assert_eq!(end(&before), end(&after));
+}
+
+#[test]
+fn runs_that_could_not_be_executed_are_read_with_their_prompts() {
+    let cli = Cli::new();
+    cli.start(placed(&cli, "hang"));
+    send(&cli, "a", "say two");
+    fs::remove_dir(cli.file("work")).unwrap();
+    processes::send(pid_of(&cli.task("a")), Signal::SIGKILL);
+    cli.wait("a");
+    let view = json!({ "id": "a", "view": "text" });
+    let shown = cli.run("logs").payload(view).ok();
+    let shown = shown.to_string();
+    assert!(shown.contains("say two"), "{shown}");
+    assert!(!shown.contains("(run "), "{shown}");
+}

@@ -122,3 +122,36 @@ fn a_record_without_a_word_is_replaced_with_all_that_belongs_to_it() {
     assert_eq!(numbers, [1, 2]);
     assert!(!cli.task_file("a", "task.prev.json").exists());
 }
+
+/// What a killed supervisor did not come to take away must not be taken for what stood before a later
+/// run.
+#[test]
+fn a_record_that_was_left_behind_is_of_no_later_run() {
+    let cli = Cli::new();
+    for verb in ["recover", "restart"] {
+        cli.start_and_wait(script(verb, "echo old; exit 4"));
+        cli.await_no_supervisor(verb);
+        let old = fs::read(cli.task_file(verb, "task.json")).unwrap();
+        cli.start(script(verb, "echo new; exec sleep 1000"));
+        cli.await_line(verb, "new");
+        cli.lose_supervisor(verb);
+        fs::write(cli.task_file(verb, "task.prev.json"), &old).unwrap();
+        if verb == "recover" {
+            cli.run("recover").ok();
+            assert!(!cli.task_file(verb, "task.prev.json").exists());
+            fs::write(cli.task_file(verb, "task.prev.json"), &old).unwrap();
+        }
+        for run in [2, 3] {
+            let task = cli.run("restart").text(verb).ok()["task"].take();
+            assert_eq!(
+                (&task["run"], &task["status"]),
+                (&json!(run), &json!("running"))
+            );
+            assert!(text(&task["shell"]).starts_with("echo new"), "{task}");
+        }
+        eventually(|| cli.log(verb) == "new\n".repeat(3), "it is its own");
+        assert_eq!(journal(&cli, verb).last().unwrap()["run"], 3);
+        cli.stop(verb);
+    }
+    cli.await_no_processes();
+}

@@ -383,3 +383,54 @@ fn the_rest_of_a_line_comes_behind_the_part_that_matched() {
             .any(|frame| frame["type"] == "task.log.line")
     );
 }
+
+/// Whether a line is given does not depend on how many before it did not match.
+#[test]
+fn a_follower_sees_behind_many_misses_what_it_sees_before_them() {
+    let cli = Cli::new();
+    let odd = r"printf 'a\377b\nc1\302\233q\ngone\rshown\n'";
+    cli.start_and_wait(script("a", &format!("{odd}; seq 1000; {odd}")));
+    for pattern in ["^a.b$", "c1q", "^shown", "^gone"] {
+        for view in ["clean", "raw"] {
+            let payload = json!({ "id": "a", "grep": pattern, "view": view, "cursors": {} });
+            let frames = cli
+                .run("logs")
+                .payload(payload)
+                .flags(["--follow"])
+                .frames();
+            let numbers = frames.iter().filter(|it| it["type"] == "task.log.line");
+            let numbers: Vec<_> = numbers
+                .map(|it| it["data"]["number"].as_u64().unwrap())
+                .collect();
+            let half = numbers.len() / 2;
+            let (first, last) = numbers.split_at(half);
+            assert_eq!(
+                first.iter().map(|it| it + 1003).collect::<Vec<_>>(),
+                last,
+                "{pattern} {view}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_part_that_did_not_match_stands_for_itself() {
+    let cli = Cli::new();
+    cli.start_and_wait(script("a", "printf abc"));
+    let grep = |more: Value| with(json!({ "id": "a", "grep": "foo" }), more);
+    let frames = cli
+        .run("logs")
+        .payload(grep(json!({})))
+        .flags(["--follow"])
+        .frames();
+    assert_eq!(lines(&frames), [""; 0]);
+    let cursor = frames.last().unwrap()["cursor"].clone();
+    cli.run("restart").text("a").ok();
+    cli.wait("a");
+    let frames = cli
+        .run("logs")
+        .payload(grep(json!({ "cursor": cursor })))
+        .flags(["--follow"])
+        .frames();
+    assert_eq!(lines(&frames), [""; 0]);
+}

@@ -45,7 +45,7 @@ pub fn replay(
     // One that is not in the journal.
     if let Some(end) = end {
         let mut told = Vec::new();
-        telling.before(&end, &mut told);
+        telling.before(&end, record.facts.run, &mut told);
         told.into_iter().for_each(take);
     }
     drop(telling);

@@ -76,7 +76,13 @@ pub(super) fn execute_again(
         Ok(Some(facts)) => facts,
         Ok(None) => {
             drop(held);
-            without_an_answer(client, home, id, &record.facts, deadline)?
+            let begun = without_an_answer(client, home, id, &record.facts, deadline);
+            if begun.is_err()
+                && let Ok(task) = Settled::take(home, id, deadline)
+            {
+                undo(&task);
+            }
+            begun?
         }
         Err(error) => {
             if let (Error::SpawnFailed { .. }, Some(task)) = (&error, &held) {

@@ -57,7 +57,7 @@ pub fn give_work(client: &Client, id: &TaskId, piece: &[u8], deadline: Deadline)
 /// Has the next run begin. A piece that it could not be executed for was not given.
 fn begin_next(client: &Client, task: Settled<'_>, number: u64, deadline: Deadline) -> Result<Task> {
     execute_again(client, task, Errand::Next, deadline, |task| {
-        if let Ok(record) = task.dir.read_record()
+        if let Ok(record) = task.observed.record()
             && record.facts.work < number
         {
             // Where it cannot be dropped it waits for the next one to be given.

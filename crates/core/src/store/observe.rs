@@ -236,7 +236,7 @@ impl Observer<'_> {
                     return Ok(Condition::Unsupervised);
                 }
                 // It came to nothing: what it was about to replace still holds.
-                if let Some(previous) = dir.read_previous()
+                if let Some(previous) = dir.read_previous_of(facts)
                     && previous.facts.state.status().is_terminal()
                 {
                     *record = previous;

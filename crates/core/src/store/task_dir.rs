@@ -13,7 +13,7 @@ use super::format::{
 };
 use super::list_cache::announce;
 use super::{EndRecord, Want};
-use crate::task::TaskRecord;
+use crate::task::{Facts, TaskRecord};
 
 /// Every file name of a task's folder.
 pub(crate) mod file {
@@ -110,6 +110,19 @@ impl TaskDir {
     /// The record that a start which came to nothing was about to replace.
     pub(crate) fn read_previous(&self) -> Option<TaskRecord> {
         decode(&read_all(self.fd.as_fd(), file::PREVIOUS_RECORD).ok()?).ok()
+    }
+
+    /// The same, if it is what stood before the run that these facts announce. Whoever was killed at the
+    /// wrong moment may have left another.
+    pub(crate) fn read_previous_of(&self, facts: &Facts) -> Option<TaskRecord> {
+        let previous = self.read_previous()?;
+        let before = &previous.facts;
+        let is_before = if before.generation == facts.generation {
+            before.run == facts.run || before.run.checked_add(1) == Some(facts.run)
+        } else {
+            facts.run == 1
+        };
+        is_before.then_some(previous)
     }
 
     /// Replaces the record. Whoever calls this holds the task's short lock while no supervisor

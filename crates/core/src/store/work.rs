@@ -182,6 +182,11 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Whether there is a piece with this number that nobody has dropped.
+    pub(crate) fn is_there(&self, number: u64) -> io::Result<bool> {
+        Ok(self.look(number)? == Entry::Piece)
+    }
+
     /// Takes a piece away that nobody needs any more.
     pub(crate) fn forget(&self, number: u64) {
         let _ = self.remove(&self.name(number));

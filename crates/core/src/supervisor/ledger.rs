@@ -161,7 +161,11 @@ impl Ledger {
             self.leaf = Leaf::of_run(&self.dir, id, token);
         }
         // On a full disk it stays as it is; the end can be told all the same.
-        let _ = self.rewrite();
+        let written = self.rewrite();
+        // Whoever was lost may not have come to it.
+        if written.is_ok() && self.record.facts.state != TaskState::Starting {
+            let _ = self.forget_previous();
+        }
     }
 
     /// Nothing of the run is left.

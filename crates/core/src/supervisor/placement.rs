@@ -71,7 +71,10 @@ impl Placement<'_> {
         let generation = &self.record.facts.generation;
         let has_journal = Journal::is_aside(self.dir, generation);
         if !has_journal && !self.is_executed_in_place_of_another() {
-            return self.log(LogStream::Main).publish_if_unknown();
+            for stream in [LogStream::Main, LogStream::Stderr] {
+                self.log(stream).publish_if_unknown()?;
+            }
+            return Ok(());
         }
         settle_text(self.dir, self.record, true)?;
         self.log(LogStream::Main).put_in_place_if_aside()?;
@@ -102,6 +105,7 @@ impl Placement<'_> {
             previous.is_none_or(|previous| previous.facts.generation != facts.generation)
         };
         facts.state == TaskState::Starting
+            && facts.run == 1
             && self.dir.exists(file::PREVIOUS_RECORD)
             && replaces_another()
     }

@@ -160,7 +160,11 @@ impl Supervisor {
         let undo = if handed_over {
             Undo::EarlierRun
         } else if facts.state.status().is_terminal() {
-            self.ledger.announce_next_run(about)?;
+            if self.errand == Errand::Next && self.ledger.has_lost_work() {
+                self.ledger.announce_lost_run()?;
+            } else {
+                self.ledger.announce_next_run(about)?;
+            }
             Undo::Restore
         } else if self.errand == Errand::Next {
             // The predecessor is lost, and with it the run of the last piece.
@@ -168,8 +172,13 @@ impl Supervisor {
         } else {
             // The predecessor is lost: what it left is ours to end.
             self.adopt_run();
-            let stop = self.ledger.record.spec.stop;
-            self.end_adopted(Event::Restart(stop))?;
+            if self.is_run_over()? {
+                // By itself, as readers have told already.
+                self.ledger.end_unseen();
+            } else {
+                let stop = self.ledger.record.spec.stop;
+                self.end_adopted(Event::Restart(stop))?;
+            }
             if self.ledger.record.facts.state == TaskState::Starting {
                 Undo::EarlierRun
             } else {
@@ -198,7 +207,7 @@ impl Supervisor {
             self.errand = Errand::Attend;
             return Ok(self.ready());
         }
-        if self.errand == Errand::Next && !self.ledger.has_told_start() {
+        if self.errand == Errand::Next && self.ledger.has_lost_work() {
             // It was lost before it had begun with its piece of work, which is not to be lost, too.
             self.ledger.begin_lost_run();
             return Ok(self.begin_run(LogSource::Present, Undo::Record, handshake));

@@ -117,6 +117,11 @@ pub enum FailReason {
 }
 
 impl FailReason {
+    /// Whether nobody was there to see to the task any more.
+    pub(crate) fn is_of_a_lost_supervisor(self) -> bool {
+        matches!(self, Self::SupervisorLost | Self::HostRebooted)
+    }
+
     /// Every reason.
     pub const ALL: [FailReason; 7] = [
         Self::SpawnFailed,

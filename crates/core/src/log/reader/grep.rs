@@ -2,10 +2,12 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
 
 use super::span::line_at;
 use super::{LogReader, OpenLog, source};
 use crate::clock::Timestamp;
+use crate::log::block::BLOCK;
 use crate::log::{
     Hit, LogSource, LogStream, Pattern, Place, Position, Renderer, Unfinished, View, last_lines,
     search,
@@ -82,35 +84,58 @@ impl LogReader {
         limit: impl Fn(LogStream, u64) -> u64,
         pattern: &Pattern,
     ) -> io::Result<()> {
+        let mut block = vec![0; BLOCK];
         for at in 0..self.logs.len() {
             let log = &self.logs[at];
-            let (stream, before) = (log.stream, log.lines.position());
-            let to = limit(stream, log.size).min(log.to);
-            if before.mid_line || to <= before.offset {
-                continue;
-            }
-            let from = Place {
-                offset: before.offset,
-                lines: before.lines,
-            };
-            let (hits, end) = self.search_span(log, dir, pattern, from, to, 0)?;
-            // What has been freed meanwhile has to be told of.
-            if source(log, dir, &self.generation).cut().offset > before.offset {
-                continue;
-            }
-            let position = hits.first().map_or_else(
-                || end.into(),
-                |hit| Position {
-                    offset: hit.start,
-                    lines: hit.number - 1,
-                    mid_line: false,
-                },
-            );
-            if position.offset > before.offset {
-                self.seek(stream, position);
-            }
+            let to = limit(log.stream, log.size).min(log.to);
+            while self.pass_over_block(at, dir, to, pattern, &mut block)? {}
         }
         Ok(())
+    }
+
+    /// The same of a block; whether there may be more of it.
+    fn pass_over_block(
+        &mut self,
+        at: usize,
+        dir: &TaskDir,
+        to: u64,
+        pattern: &Pattern,
+        block: &mut [u8],
+    ) -> io::Result<bool> {
+        let log = &self.logs[at];
+        let (stream, before) = (log.stream, log.lines.position());
+        if before.mid_line || to <= before.offset {
+            return Ok(false);
+        }
+        let wanted = usize::try_from(to - before.offset).unwrap_or(BLOCK);
+        let wanted = wanted.min(block.len());
+        let n = log.file.read_at(&mut block[..wanted], before.offset)?;
+        let plain = plain_lines(&block[..n], self.look.view == View::Raw);
+        if plain == 0 {
+            return Ok(false);
+        }
+        let from = Place {
+            offset: before.offset,
+            lines: before.lines,
+        };
+        let end = before.offset + plain as u64;
+        let (hits, end) = self.search_span(log, dir, pattern, from, end, 0)?;
+        // What has been freed meanwhile has to be told of.
+        if source(log, dir, &self.generation).cut().offset > before.offset {
+            return Ok(false);
+        }
+        let position = hits.first().map_or_else(
+            || end.into(),
+            |hit| Position {
+                offset: hit.start,
+                lines: hit.number - 1,
+                mid_line: false,
+            },
+        );
+        if position.offset > before.offset {
+            self.seek(stream, position);
+        }
+        Ok(hits.is_empty() && position.offset > before.offset)
     }
 
     fn search_log(
@@ -236,6 +261,18 @@ impl LogReader {
         }
         Ok(())
     }
+}
+
+/// How long the whole lines at the beginning of a block are that look the same to a search as to a
+/// reader: one is shown what is no UTF-8 or a control character of two bytes in another form, and in the
+/// raw view carriage returns at the ends of lines.
+fn plain_lines(block: &[u8], is_raw: bool) -> usize {
+    let is_strange = |byte: &u8| !byte.is_ascii() || is_raw && *byte == b'\r';
+    let plain = match block.is_ascii() && !is_raw {
+        true => block.len(),
+        false => block.iter().position(is_strange).unwrap_or(block.len()),
+    };
+    memchr::memrchr(b'\n', &block[..plain]).map_or(0, |at| at + 1)
 }
 
 /// A match as it is shown.

@@ -190,6 +190,10 @@ impl History<'_> {
                     *position = before;
                     self.logs.seek(next.stream, before);
                     self.round.give_unfinished = false;
+                } else if next.is_unfinished() {
+                    // No part of it has been given: what another run adds stands for itself.
+                    position.mid_line = false;
+                    self.logs.seek(next.stream, *position);
                 }
                 return ControlFlow::Continue(());
             }
@@ -213,7 +217,7 @@ impl History<'_> {
     }
 
     fn give_entry(&mut self, entry: &JournalEntry, outlet: &mut Outlet<'_>) -> ControlFlow<()> {
-        self.translate_entry(&entry.event, entry.timestamp, outlet)?;
+        self.translate_entry(&entry.event, entry.run, entry.timestamp, outlet)?;
         if self.is_over() {
             return ControlFlow::Continue(());
         }
@@ -244,7 +248,7 @@ impl History<'_> {
             }),
         };
         if let Some(event) = &event {
-            self.translate_entry(event, timestamp, outlet)?;
+            self.translate_entry(event, task.run, timestamp, outlet)?;
             if self.is_over() {
                 return ControlFlow::Continue(());
             }

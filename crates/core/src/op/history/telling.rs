@@ -5,15 +5,16 @@ use std::io;
 use crate::event::{EventData, JournalEntry, Run, RunEnd, StreamName, Told, Translate};
 use crate::log::{LogReader, LogStream, Position, Unfinished};
 use crate::store::TaskDir;
-use crate::task::{FailReason, Reason};
+use crate::task::Reason;
 
 /// A translator, and which run it is told of.
 pub(in crate::op) struct Telling<'a> {
     translator: Box<dyn Translate + 'a>,
     /// Whether a run has begun whose end has not been told.
     is_open: bool,
-    /// The last run that has begun.
+    /// The last run that has begun, and its piece of work.
     run: u32,
+    work: u64,
     /// Where it begins in the log of standard output.
     begins_at: u64,
     /// So much of that log has been freed.
@@ -35,6 +36,7 @@ impl<'a> Telling<'a> {
             translator,
             is_open: false,
             run: 0,
+            work: 0,
             begins_at: 0,
             freed: 0,
         }
@@ -63,7 +65,7 @@ impl<'a> Telling<'a> {
                 LogStream::Stderr => entry.stderr_offset,
             };
             self.lines(&mut logs, dir, &offset, unfinished, take)?;
-            self.before(&entry.event, &mut told);
+            self.before(&entry.event, entry.run, &mut told);
             told.drain(..).for_each(&mut *take);
             self.behind(&entry.event, entry.log_offset);
         }
@@ -97,18 +99,23 @@ impl<'a> Telling<'a> {
         }
     }
 
-    /// Tells the end of a run, before the event that it is, or that shows that it must have been.
-    pub(in crate::op) fn before(&mut self, event: &EventData, told: &mut Vec<Told>) {
+    /// Tells the end of a run, before the event that it is, or that shows that it must have been. `run`:
+    /// which one the event is of.
+    pub(in crate::op) fn before(&mut self, event: &EventData, run: u32, told: &mut Vec<Told>) {
         let end = match event {
             // Nobody could put the end of the run before on record.
             EventData::Started { .. } => Some(RunEnd::default()),
             event => run_end(event),
         };
-        // One that could not be executed has an end, too.
-        let unexecuted = Some(Reason::Failed(FailReason::SpawnFailed));
-        if end.as_ref().is_some_and(|end| end.reason == unexecuted) && !self.is_open {
-            let run = self.run + 1;
-            self.begin(run, 0);
+        // One that was never executed has an end, too, unless a supervisor was lost in it: it may still
+        // begin.
+        if let Some(end) = &end
+            && !self.is_open
+            && run > self.run
+            && !matches!(event, EventData::Started { .. })
+            && !is_lost(end)
+        {
+            self.begin(run, self.work + 1);
         }
         if let Some(mut end) = end
             && std::mem::take(&mut self.is_open)
@@ -128,9 +135,13 @@ impl<'a> Telling<'a> {
 
     fn begin(&mut self, number: u32, work: u64) {
         self.is_open = true;
-        self.run = number;
+        (self.run, self.work) = (number, work);
         self.translator.begin(Run { number, work });
     }
+}
+
+fn is_lost(end: &RunEnd) -> bool {
+    matches!(end.reason, Some(Reason::Failed(reason)) if reason.is_of_a_lost_supervisor())
 }
 
 /// How the run ended that this event is the end of.

@@ -84,7 +84,7 @@ impl<'a> Translation<'a> {
                 problem: String::new(),
                 notify_session: None,
             };
-            self.telling.before(&lost, &mut Vec::new());
+            self.telling.before(&lost, 0, &mut Vec::new());
         }
         Ok(())
     }
@@ -135,6 +135,7 @@ impl History<'_> {
     pub(super) fn translate_entry(
         &mut self,
         event: &EventData,
+        run: u32,
         at: Timestamp,
         outlet: &mut Outlet<'_>,
     ) -> ControlFlow<()> {
@@ -143,7 +144,7 @@ impl History<'_> {
         };
         let mut told = std::mem::take(&mut translation.told);
         translation.telling.freed = self.logs.freed_of(LogStream::Main, &self.dir);
-        translation.telling.before(event, &mut told);
+        translation.telling.before(event, run, &mut told);
         let (last, flow) = self.give_all_but_last(told, at, outlet);
         flow?;
         // The event itself comes behind it: until then the cursor is in between.

@@ -5,6 +5,8 @@ use crate::event::EventData;
 use crate::store::{Replaces, ended_by_itself, failed};
 use crate::task::{ExitReason, FailReason, KillReason, MainExit, Reason, SignalNumber, TaskState};
 
+const UNSEEN: &str =
+    "its supervisor was killed before it could record the end, and the command is gone";
 const KILLED: MainExit = MainExit::Signal(SignalNumber::KILL);
 
 impl Ledger {
@@ -31,11 +33,29 @@ impl Ledger {
             _ => failed(
                 &self.record.facts.state,
                 FailReason::SupervisorLost,
-                "its supervisor was killed before it could record the end, and the command is gone"
-                    .to_owned(),
+                UNSEEN.to_owned(),
             ),
         };
         self.conclude(state);
+    }
+
+    /// Nothing is left of a run whose end nobody saw: it is what readers have worked out. Another run
+    /// follows.
+    pub(crate) fn end_unseen(&mut self) {
+        let exit = match self.record.facts.state {
+            TaskState::Running { main_exit, .. } => main_exit,
+            _ => None,
+        };
+        self.record.facts.state = match (exit, self.span()) {
+            (Some(exit), Some(span)) => ended_by_itself(exit, span),
+            _ => failed(
+                &self.record.facts.state,
+                FailReason::SupervisorLost,
+                UNSEEN.to_owned(),
+            ),
+        };
+        self.record.facts.cleared = true;
+        self.end_found();
     }
 
     /// The end that was worked out is put on record, if it has ended: what follows comes after it.

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::event::{EventData, JournalEntry, read_journal};
 use crate::log::timeline::Lengths;
 use crate::process;
-use crate::store::{encode_record, failed, file};
+use crate::store::{Work, encode_record, failed, file};
 use crate::task::{
     FailReason, KillReason, MainExit, ProcessIdentity, Reason, RunSpan, RunToken, TaskState,
 };
@@ -58,6 +58,29 @@ impl Ledger {
         })
     }
 
+    /// Whether a supervisor was lost before it had begun with the piece of work of the present run, which
+    /// nobody has dropped since.
+    pub(crate) fn has_lost_work(&self) -> bool {
+        let facts = &self.record.facts;
+        let is_lost = match facts.state {
+            TaskState::Failed { reason, .. } => reason.is_of_a_lost_supervisor(),
+            _ => facts.state == TaskState::Starting,
+        };
+        let work = Work::of(&self.dir, facts);
+        self.takes_work()
+            && is_lost
+            && work.is_there(facts.work).unwrap_or(false)
+            && !self.has_told_start()
+    }
+
+    /// The same, of a task that has ended on record: that stays until the run has begun.
+    pub(crate) fn announce_lost_run(&mut self) -> io::Result<()> {
+        self.dir.keep_previous(&encode_record(&self.record)?)?;
+        self.open_work();
+        self.set_out();
+        self.write(TaskState::Starting)
+    }
+
     /// The run that a supervisor was lost in, before its command was executed, begins now.
     pub(crate) fn begin_lost_run(&mut self) {
         self.set_out();
@@ -75,7 +98,7 @@ impl Ledger {
                     exit_code,
                     signal,
                     ..
-                } => {
+                } if run.checked_add(1) == Some(self.record.facts.run) => {
                     let code = exit_code.map(MainExit::Code);
                     Some((run, code.or(signal.map(MainExit::Signal)), entry.timestamp))
                 }

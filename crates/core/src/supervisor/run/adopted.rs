@@ -23,6 +23,13 @@ impl Supervisor {
         self.ledger.adopted();
     }
 
+    /// Whether nothing is left of a run that a lost supervisor executed.
+    pub(super) fn is_run_over(&self) -> io::Result<bool> {
+        let record = &self.ledger.record;
+        let is_alive = record.facts.state.main().is_some_and(process::may_be_alive);
+        Ok(!is_alive && first_of_run(&self.ledger.dir, record)?.is_none())
+    }
+
     /// Ends what a run has left that ended on record, but whose supervisor was killed before
     /// nothing of it was left.
     pub(super) fn clear_strays(&mut self) -> io::Result<()> {

@@ -17,7 +17,7 @@ pub(super) fn found(dir: &TaskDir, errand: Errand) -> io::Result<(TaskRecord, bo
     }
     if record.facts.state == TaskState::Starting
         && first_marked(&record.facts.run_token)?.is_none()
-        && let Some(previous) = dir.read_previous()
+        && let Some(previous) = dir.read_previous_of(&record.facts)
     {
         // The start that announced this run came to nothing: what was before it holds.
         record = previous;
