@@ -163,3 +163,27 @@ fn runs_that_could_not_be_executed_are_read_with_their_prompts() {
     assert!(shown.contains("say two"), "{shown}");
     assert!(!shown.contains("(run "), "{shown}");
 }
+
+#[test]
+fn a_prompt_that_was_about_to_be_said_waits_until_stop_drops_it() {
+    let cli = Cli::new();
+    for id in ["stopped", "sent"] {
+        cli.start(mock(id, "hang"));
+        send(&cli, id, "say two");
+        lose_all(&cli, id);
+        cli.edit_record(id, |record| {
+            let facts = &mut record["facts"];
+            (facts["run"], facts["work"]) = (json!(2), json!(2));
+            facts["run_token"] = json!("0123456789abcdef");
+            facts["state"] = json!("starting");
+        });
+        assert_eq!(agent_of(&cli, id)["queued"], 1);
+    }
+    cli.stop("stopped");
+    assert_eq!(agent_of(&cli, "stopped")["queued"], 0);
+    for (id, said) in [("stopped", vec!["three"]), ("sent", vec!["two", "three"])] {
+        send(&cli, id, "say three");
+        cli.wait(id);
+        assert_eq!(texts(&told(&cli, id)), said);
+    }
+}

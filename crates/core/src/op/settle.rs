@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::process::{self, send_while};
 use crate::store::{
     Candidacy, Condition, Holder, Home, Observed, ShortLock, SupervisorLock, TASKS, TaskDir, Verb,
-    Want, Work, first_of_run, hook_claim, observe_settled,
+    Want, Work, first_of_run, has_lost_work, hook_claim, observe_settled,
 };
 use crate::supervisor::{Errand, ID_VARIABLE, Launch, LaunchTask};
 use crate::task::{Facts, StopSettings, TaskId, TaskRecord};
@@ -177,7 +177,8 @@ impl<'a> Settled<'a> {
         self.observed.record().is_ok_and(|record| {
             let facts = &record.facts;
             let waiting = || Work::of(&self.dir, facts).waiting(facts);
-            record.spec.extension.is_some() && waiting().is_ok_and(|count| count > 0)
+            record.spec.extension.is_some()
+                && (waiting().is_ok_and(|count| count > 0) || has_lost_work(&self.dir, facts))
         })
     }
 

@@ -9,7 +9,7 @@ use crate::client::{Client, find, not_found};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::request::{WaitMode, invalid};
-use crate::store::{Condition, Home, TASKS, Work};
+use crate::store::{Condition, Home, TASKS, Work, has_lost_work};
 use crate::supervisor::{Errand, ID_VARIABLE, Launch, WORK_VARIABLE};
 use crate::task::{Extension, Task, TaskId, TaskRecord};
 
@@ -110,8 +110,10 @@ pub fn waiting_work(client: &Client, id: &TaskId) -> Result<u64> {
     let observed = find(&home, id)?;
     let dir = home.task_dir(id)?.ok_or_else(|| not_found(id))?;
     let facts = &observed.record()?.facts;
+    let lost = u64::from(has_lost_work(&dir, facts));
     Work::of(&dir, facts)
         .waiting(facts)
+        .map(|waiting| waiting + lost)
         .map_err(|error| home.error("look at the work of", &format!("{TASKS}/{id}"), error))
 }
 

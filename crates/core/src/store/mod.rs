@@ -86,4 +86,4 @@ pub(crate) use tasks_folder::{Names, TasksFolder};
 pub(crate) use ttl::{mark as mark_ttl, marked_until, unmark as unmark_ttl};
 pub(crate) use want::{Verb, Want};
 pub use work::EXTENSION_FILE;
-pub(crate) use work::Work;
+pub(crate) use work::{Work, has_lost_work};

@@ -17,7 +17,25 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::TaskDir;
 use super::format::{create_new, is_regular, read_all};
-use crate::task::{Facts, Generation};
+use crate::event::{EventData, JournalEntry, read_journal};
+use crate::task::{Facts, Generation, TaskState};
+
+/// Whether a supervisor was lost before it had begun with the piece of work of the present run, which
+/// nobody has dropped since: it is still to be done.
+pub(crate) fn has_lost_work(dir: &TaskDir, facts: &Facts) -> bool {
+    let is_lost = match facts.state {
+        TaskState::Failed { reason, .. } => reason.is_of_a_lost_supervisor(),
+        _ => facts.state == TaskState::Starting,
+    };
+    let is_begun = |entry: &JournalEntry| {
+        entry.generation == facts.generation
+            && entry.run == facts.run
+            && matches!(entry.event, EventData::Started { .. })
+    };
+    is_lost
+        && Work::of(dir, facts).is_there(facts.work).unwrap_or(false)
+        && !read_journal(dir).iter().any(is_begun)
+}
 
 /// What every name of this kind begins with.
 pub(super) const WORK: &str = "work.";
@@ -229,7 +247,6 @@ impl<'a> Work<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::TaskState;
 
     fn facts() -> Facts {
         let facts = r#"{"revision":1,"generation":"a","run":1,"run_token":"b","restart_count":0,

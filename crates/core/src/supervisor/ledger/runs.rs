@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::event::{EventData, JournalEntry, read_journal};
 use crate::log::timeline::Lengths;
 use crate::process;
-use crate::store::{Work, encode_record, failed, file};
+use crate::store::{encode_record, failed, file, has_lost_work};
 use crate::task::{
     FailReason, KillReason, MainExit, ProcessIdentity, Reason, RunSpan, RunToken, TaskState,
 };
@@ -41,11 +41,6 @@ impl Ledger {
         let _ = self.note_start(main, before);
     }
 
-    /// Whether it is told in the journal that the present run has begun.
-    pub(crate) fn has_told_start(&self) -> bool {
-        self.is_start_in(&self.own_journal())
-    }
-
     fn own_journal(&self) -> Vec<JournalEntry> {
         let mut journal = read_journal(&self.dir);
         journal.retain(|entry| entry.generation == self.record.facts.generation);
@@ -61,16 +56,7 @@ impl Ledger {
     /// Whether a supervisor was lost before it had begun with the piece of work of the present run, which
     /// nobody has dropped since.
     pub(crate) fn has_lost_work(&self) -> bool {
-        let facts = &self.record.facts;
-        let is_lost = match facts.state {
-            TaskState::Failed { reason, .. } => reason.is_of_a_lost_supervisor(),
-            _ => facts.state == TaskState::Starting,
-        };
-        let work = Work::of(&self.dir, facts);
-        self.takes_work()
-            && is_lost
-            && work.is_there(facts.work).unwrap_or(false)
-            && !self.has_told_start()
+        self.takes_work() && has_lost_work(&self.dir, &self.record.facts)
     }
 
     /// The same, of a task that has ended on record: that stays until the run has begun.

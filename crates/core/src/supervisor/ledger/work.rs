@@ -21,12 +21,14 @@ impl Ledger {
     /// No work is taken from now on, and what there is is dropped, which is told.
     pub(crate) fn drop_work(&mut self) {
         let facts = &self.record.facts;
-        if let Ok(closed) = Work::of(&self.dir, facts).close_and_drop(facts)
-            && closed.dropped > 0
-        {
-            self.note(EventData::WorkDropped {
-                count: closed.dropped,
-            });
+        let work = Work::of(&self.dir, facts);
+        let is_own_lost = self.has_lost_work() && work.drop_piece(facts.work).is_ok();
+        let dropped = work
+            .close_and_drop(facts)
+            .map_or(0, |closed| closed.dropped);
+        let count = dropped + u64::from(is_own_lost);
+        if count > 0 {
+            self.note(EventData::WorkDropped { count });
         }
     }
 
