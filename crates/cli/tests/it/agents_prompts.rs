@@ -16,6 +16,16 @@ fn lose_all(cli: &Cli, id: &str) {
     eventually(|| processes::has_ended(pid), "the command is gone");
 }
 
+/// The next run of a lost task is on record, and its command has not been executed yet.
+fn announce_second_run(cli: &Cli, id: &str) {
+    cli.edit_record(id, |record| {
+        let facts = &mut record["facts"];
+        (facts["run"], facts["work"]) = (json!(2), json!(2));
+        facts["run_token"] = json!("0123456789abcdef");
+        facts["state"] = json!("starting");
+    });
+}
+
 #[test]
 fn a_prompt_is_said_whose_run_had_been_announced_when_the_supervisor_was_lost() {
     let cli = Cli::new();
@@ -23,14 +33,7 @@ fn a_prompt_is_said_whose_run_had_been_announced_when_the_supervisor_was_lost() 
     send(&cli, "a", "say two");
     send(&cli, "a", "say three");
     lose_all(&cli, "a");
-    // The next run is on record, and its command has not been executed yet.
-    cli.edit_record("a", |record| {
-        let facts = &mut record["facts"];
-        facts["run"] = json!(2);
-        facts["work"] = json!(2);
-        facts["run_token"] = json!("0123456789abcdef");
-        facts["state"] = json!("starting");
-    });
+    announce_second_run(&cli, "a");
     send(&cli, "a", "say four");
     assert_eq!(cli.wait("a")["run"], 4);
     let frames = told(&cli, "a");
@@ -171,12 +174,7 @@ fn a_prompt_that_was_about_to_be_said_waits_until_stop_drops_it() {
         cli.start(mock(id, "hang"));
         send(&cli, id, "say two");
         lose_all(&cli, id);
-        cli.edit_record(id, |record| {
-            let facts = &mut record["facts"];
-            (facts["run"], facts["work"]) = (json!(2), json!(2));
-            facts["run_token"] = json!("0123456789abcdef");
-            facts["state"] = json!("starting");
-        });
+        announce_second_run(&cli, id);
         assert_eq!(agent_of(&cli, id)["queued"], 1);
     }
     cli.stop("stopped");

@@ -398,3 +398,71 @@ fn where_no_file_can_be_made_tasks_can_be_removed() {
         cli.run("status").text("a").err("TaskNotFound");
     });
 }
+
+/// Answers two system calls as an old kernel or a sandbox does: pidfd_open(2), which has the same number
+/// everywhere, with ENOSYS, and faccessat2(2) with EPERM.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "nix has no filters of system calls")]
+fn deny_what_is_new() -> std::io::Result<()> {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const IS: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let number = |call: libc::c_long| u32::try_from(call).unwrap();
+    let fails = |errno: i32| libc::SECCOMP_RET_ERRNO | errno.cast_unsigned();
+    let mut steps = [
+        step(LOAD, 0, 0, 0),
+        step(IS, 2, 0, number(libc::SYS_pidfd_open)),
+        step(IS, 2, 0, number(libc::SYS_faccessat2)),
+        step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+        step(RETURN, 0, 0, fails(libc::ENOSYS)),
+        step(RETURN, 0, 0, fails(libc::EPERM)),
+    ];
+    let program = libc::sock_fprog {
+        len: 6,
+        filter: steps.as_mut_ptr(),
+    };
+    // SAFETY: integers, and a program that outlives the call.
+    let denied = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                &raw const program,
+            ) == 0
+    };
+    match denied {
+        true => Ok(()),
+        false => Err(std::io::Error::last_os_error()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_an_old_kernel_does_not_know_is_done_without() {
+    let cli = Cli::new();
+    let denied = |command: &str, payload: Value| {
+        let call = cli.run(command).payload(payload);
+        call.before_exec(deny_what_is_new)
+    };
+    for starter_is_denied in [true, false] {
+        let shell = "(setsid sleep 1000 &); sleep 1000 & wait";
+        let start = json!({ "id": "a", "shell": shell });
+        match starter_is_denied {
+            true => denied("start", start.clone()).ok(),
+            false => cli.run("start").payload(start.clone()).ok(),
+        };
+        let again = with(start, json!({ "if_running": "restart" }));
+        assert_eq!(denied("start", again).ok()["task"]["status"], "running");
+        let stopped = denied("stop", json!({ "id": "a" })).ok();
+        assert_eq!(stopped["task"]["reason"], "stop_requested");
+        cli.assert_no_processes();
+    }
+    let doctor = denied("doctor", json!({})).ok();
+    let checks = doctor["checks"].as_array().unwrap();
+    let pidfd = checks.iter().find(|it| it["id"] == "pidfd").unwrap();
+    assert_eq!(
+        (&pidfd["ok"], &pidfd["required"]),
+        (&json!(false), &json!(false))
+    );
+}

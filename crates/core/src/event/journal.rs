@@ -41,6 +41,15 @@ pub struct JournalEntry {
     pub event: EventData,
 }
 
+impl JournalEntry {
+    /// Whether it tells that this run has begun.
+    pub(crate) fn begins(&self, generation: &Generation, run: u32) -> bool {
+        self.generation == *generation
+            && self.run == run
+            && matches!(self.event, EventData::Started { .. })
+    }
+}
+
 /// The supervisor's end of the journal.
 #[derive(Debug)]
 pub(crate) struct Journal {

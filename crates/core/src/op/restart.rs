@@ -75,14 +75,13 @@ pub(super) fn execute_again(
     record.facts = match pending.hear(deadline) {
         Ok(Some(facts)) => facts,
         Ok(None) => {
-            drop(held);
-            let begun = without_an_answer(client, home, id, &record.facts, deadline);
-            if begun.is_err()
-                && let Ok(task) = Settled::take(home, id, deadline)
-            {
-                undo(&task);
-            }
-            begun?
+            // Nobody else comes in between where we have the lock.
+            let task = match held {
+                Some(task) => task.once_unsupervised(deadline),
+                None => Settled::take(home, id, deadline),
+            };
+            let task = task.map_err(|_| ended_unheard(id.clone()))?;
+            without_an_answer(client, task, &record.facts, deadline, undo)?
         }
         Err(error) => {
             if let (Error::SpawnFailed { .. }, Some(task)) = (&error, &held) {
@@ -100,25 +99,31 @@ pub(super) fn execute_again(
 /// another. `before`: what it was to follow.
 fn without_an_answer(
     client: &Client,
-    home: &Home,
-    id: &TaskId,
+    task: Settled<'_>,
     before: &Facts,
     deadline: Deadline,
+    undo: impl FnOnce(&Settled<'_>),
 ) -> Result<Facts> {
     let is_the_next = |facts: &Facts| {
         facts.generation == before.generation && facts.run_token != before.run_token
     };
-    let unheard = || ended_unheard(id.clone());
-    match Settled::take(home, id, deadline) {
-        // Whoever supervises it was launched by somebody else.
-        Ok(task) if task.supervisor()?.is_none() && task.observed.has_begun(is_the_next) => {
-            let condition = task.observed.condition;
-            take_charge(client, task.launch_task(), &task.lock, condition, deadline)
-                // If the command has ended before that one came, what was there before holds.
-                .and_then(|facts| is_the_next(&facts).then_some(facts).ok_or_else(unheard))
-        }
-        _ => Err(unheard()),
+    let unheard = ended_unheard(task.id.clone());
+    // Whoever supervises it was launched by somebody else.
+    if task.supervisor()?.is_some() {
+        return Err(unheard);
     }
+    if !task.observed.has_begun(is_the_next) {
+        undo(&task);
+        return Err(unheard);
+    }
+    let condition = task.observed.condition;
+    let facts = take_charge(client, task.launch_task(), &task.lock, condition, deadline)?;
+    if is_the_next(&facts) {
+        return Ok(facts);
+    }
+    // The command had ended before that one came: what was there before holds.
+    undo(&task.once_unsupervised(deadline)?);
+    Err(unheard)
 }
 
 /// The error of a task that did not begin again, with how it stands.

@@ -89,6 +89,12 @@ impl<'a> Settled<'a> {
         })
     }
 
+    /// Looks at the task again when nobody supervises it any more. It must be somebody who is ending.
+    pub(super) fn once_unsupervised(self, deadline: Deadline) -> Result<Self> {
+        await_unsupervised(self.home, self.id, &self.dir, deadline)?;
+        Self::under(self.home, self.id, self.lock)
+    }
+
     /// Lets go of a task that a successor is about to run, and waits until it does; what was
     /// observed is out of date then.
     pub(super) fn unless_being_restarted(self, deadline: Deadline) -> Result<Option<Self>> {

@@ -71,6 +71,34 @@ pub(crate) fn ended_by_itself(exit: MainExit, span: RunSpan) -> TaskState {
     }
 }
 
+/// How a run has ended of which nothing is left, and whose supervisor was killed before it could say.
+pub(crate) fn end_unseen(state: &TaskState, dir: &TaskDir) -> TaskState {
+    let problem = match state {
+        TaskState::Running {
+            main_exit: Some(exit),
+            started_at,
+            ..
+        } => {
+            let span = RunSpan {
+                started_at: *started_at,
+                exited_at: None,
+                duration_ms: None,
+            };
+            return ended_by_itself(*exit, span);
+        }
+        TaskState::Queued => "its supervisor was killed while it waited for its turn".to_owned(),
+        TaskState::BackingOff { .. } => "its supervisor was killed between two runs".to_owned(),
+        _ => match dir.read_panic() {
+            Some(panic) => format!("its supervisor broke: {panic}"),
+            None => {
+                "its supervisor was killed before it could record the end, and the command is gone"
+                    .to_owned()
+            }
+        },
+    };
+    failed(state, FailReason::SupervisorLost, problem)
+}
+
 /// The state of a task that could not be kept, with what is known of its last run.
 pub(crate) fn failed(before: &TaskState, reason: FailReason, problem: String) -> TaskState {
     let span = match before {

@@ -62,7 +62,9 @@ pub use home::Home;
 pub use observed::{Condition, Observed};
 
 pub(crate) use awaited::Awaited;
-pub(crate) use derive::{ended_at, ended_by_itself, failed, first_marked, first_of_run};
+pub(crate) use derive::{
+    end_unseen, ended_at, ended_by_itself, failed, first_marked, first_of_run,
+};
 pub(crate) use end::EndRecord;
 pub(crate) use environ::{keep_environment, kept_environment};
 pub(crate) use fifo::{Fifo, has_writer, make_fifo, open_live, open_writer};

@@ -11,7 +11,7 @@
 //! 4. the supervisor lock is still free;
 //! 5. the record still has the same revision. Otherwise start over.
 
-use super::derive::{ended_by_itself, failed, first_marked};
+use super::derive::{end_unseen, failed, first_marked};
 use super::format::ReadFailure;
 use super::observed::Unreadable;
 use super::{
@@ -21,9 +21,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::process;
-use crate::task::{
-    FailReason, Health, ProcessIdentity, RunSpan, RunToken, TaskId, TaskRecord, TaskState,
-};
+use crate::task::{FailReason, Health, ProcessIdentity, RunToken, TaskId, TaskRecord, TaskState};
 
 /// Observes a task as a reader does; `None` when there is no such task.
 ///
@@ -214,21 +212,8 @@ impl Observer<'_> {
                 Ok(Condition::Unsupervised)
             }
             TaskState::Running {
-                main_exit: Some(exit),
-                started_at,
-                ..
-            } => {
-                if self.first_marked(&facts.run_token)?.is_some() {
-                    return Ok(Condition::Unsupervised);
-                }
-                let span = RunSpan {
-                    started_at: *started_at,
-                    exited_at: None,
-                    duration_ms: None,
-                };
-                facts.state = ended_by_itself(*exit, span);
-                Ok(Condition::Lost)
-            }
+                main_exit: Some(_), ..
+            } if self.first_marked(&facts.run_token)?.is_some() => Ok(Condition::Unsupervised),
             TaskState::Starting => {
                 // Killed between executing the command and recording it: the command may live.
                 if let Some(main) = self.first_marked(&facts.run_token)? {
@@ -242,21 +227,11 @@ impl Observer<'_> {
                     *record = previous;
                     return Ok(Condition::Ended);
                 }
-                facts.state = failed(&facts.state, FailReason::SupervisorLost, lost_problem(dir));
+                facts.state = end_unseen(&facts.state, dir);
                 Ok(Condition::Lost)
             }
-            TaskState::Queued => {
-                let problem = "its supervisor was killed while it waited for its turn".to_owned();
-                facts.state = failed(&facts.state, FailReason::SupervisorLost, problem);
-                Ok(Condition::Lost)
-            }
-            TaskState::BackingOff { .. } => {
-                let problem = "its supervisor was killed between two runs".to_owned();
-                facts.state = failed(&facts.state, FailReason::SupervisorLost, problem);
-                Ok(Condition::Lost)
-            }
-            _ => {
-                facts.state = failed(&facts.state, FailReason::SupervisorLost, lost_problem(dir));
+            state => {
+                facts.state = end_unseen(state, dir);
                 Ok(Condition::Lost)
             }
         }
@@ -285,13 +260,5 @@ impl Observer<'_> {
             record: Err(Unreadable { problem, newer }),
             log_path: self.home.log_path(self.id),
         }
-    }
-}
-
-fn lost_problem(dir: &TaskDir) -> String {
-    match dir.read_panic() {
-        Some(panic) => format!("its supervisor broke: {panic}"),
-        None => "its supervisor was killed before it could record the end, and the command is gone"
-            .to_owned(),
     }
 }

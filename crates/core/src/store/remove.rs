@@ -19,7 +19,7 @@ use super::home::{LOGS, TRASH};
 use super::list_cache::{announce, is_unfinished};
 use super::{Home, ShortLock, TASKS, file};
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::task::TaskId;
 
 const FOLDER: OFlag = OFlag::O_RDONLY
@@ -57,8 +57,12 @@ pub(crate) fn remove_task(home: &Home, id: &TaskId) -> Result<u64> {
 
 /// An older build made it only here. On a full disk what is to be removed makes room for it.
 fn make_trash(home: &Home, id: &TaskId, folder: &str) -> Result<()> {
-    if home.make_folder(TRASH).is_ok() {
-        return Ok(());
+    match home.make_folder(TRASH) {
+        Err(Error::Store {
+            errno: Some(Errno::ENOSPC | Errno::EDQUOT),
+            ..
+        }) => {}
+        made => return made,
     }
     delete_logs(home, id);
     for log in [file::LOG, file::STDERR_LOG] {

@@ -17,7 +17,7 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::TaskDir;
 use super::format::{create_new, is_regular, read_all};
-use crate::event::{EventData, JournalEntry, read_journal};
+use crate::event::{JournalEntry, read_journal};
 use crate::task::{Facts, Generation, TaskState};
 
 /// Whether a supervisor was lost before it had begun with the piece of work of the present run, which
@@ -27,11 +27,7 @@ pub(crate) fn has_lost_work(dir: &TaskDir, facts: &Facts) -> bool {
         TaskState::Failed { reason, .. } => reason.is_of_a_lost_supervisor(),
         _ => facts.state == TaskState::Starting,
     };
-    let is_begun = |entry: &JournalEntry| {
-        entry.generation == facts.generation
-            && entry.run == facts.run
-            && matches!(entry.event, EventData::Started { .. })
-    };
+    let is_begun = |entry: &JournalEntry| entry.begins(&facts.generation, facts.run);
     is_lost
         && Work::of(dir, facts).is_there(facts.work).unwrap_or(false)
         && !read_journal(dir).iter().any(is_begun)

@@ -84,7 +84,7 @@ impl LogReader {
         limit: impl Fn(LogStream, u64) -> u64,
         pattern: &Pattern,
     ) -> io::Result<()> {
-        let mut block = vec![0; BLOCK];
+        let mut block = Vec::new();
         for at in 0..self.logs.len() {
             let log = &self.logs[at];
             let to = limit(log.stream, log.size).min(log.to);
@@ -100,7 +100,7 @@ impl LogReader {
         dir: &TaskDir,
         to: u64,
         pattern: &Pattern,
-        block: &mut [u8],
+        block: &mut Vec<u8>,
     ) -> io::Result<bool> {
         let log = &self.logs[at];
         let (stream, before) = (log.stream, log.lines.position());
@@ -108,7 +108,10 @@ impl LogReader {
             return Ok(false);
         }
         let wanted = usize::try_from(to - before.offset).unwrap_or(BLOCK);
-        let wanted = wanted.min(block.len());
+        let wanted = wanted.min(BLOCK);
+        if block.len() < wanted {
+            block.resize(wanted, 0);
+        }
         let n = log.file.read_at(&mut block[..wanted], before.offset)?;
         let plain = plain_lines(&block[..n], self.look.view == View::Raw);
         if plain == 0 {

@@ -2,11 +2,9 @@
 
 use super::{Leaf, Ledger};
 use crate::event::EventData;
-use crate::store::{Replaces, ended_by_itself, failed};
+use crate::store::{Replaces, end_unseen, ended_by_itself, failed};
 use crate::task::{ExitReason, FailReason, KillReason, MainExit, Reason, SignalNumber, TaskState};
 
-const UNSEEN: &str =
-    "its supervisor was killed before it could record the end, and the command is gone";
 const KILLED: MainExit = MainExit::Signal(SignalNumber::KILL);
 
 impl Ledger {
@@ -30,11 +28,7 @@ impl Ledger {
                 span,
             },
             (Some(exit), Some(span)) => ended_by_itself(exit, span),
-            _ => failed(
-                &self.record.facts.state,
-                FailReason::SupervisorLost,
-                UNSEEN.to_owned(),
-            ),
+            _ => end_unseen(&self.record.facts.state, &self.dir),
         };
         self.conclude(state);
     }
@@ -42,18 +36,8 @@ impl Ledger {
     /// Nothing is left of a run whose end nobody saw: it is what readers have worked out. Another run
     /// follows.
     pub(crate) fn end_unseen(&mut self) {
-        let exit = match self.record.facts.state {
-            TaskState::Running { main_exit, .. } => main_exit,
-            _ => None,
-        };
-        self.record.facts.state = match (exit, self.span()) {
-            (Some(exit), Some(span)) => ended_by_itself(exit, span),
-            _ => failed(
-                &self.record.facts.state,
-                FailReason::SupervisorLost,
-                UNSEEN.to_owned(),
-            ),
-        };
+        self.remove_leaf();
+        self.record.facts.state = end_unseen(&self.record.facts.state, &self.dir);
         self.record.facts.cleared = true;
         self.end_found();
     }

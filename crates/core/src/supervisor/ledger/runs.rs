@@ -28,7 +28,9 @@ impl Ledger {
     /// on record, and perhaps before it had told.
     pub(crate) fn found_running(&mut self, main: ProcessIdentity) {
         let journal = self.own_journal();
-        if self.is_start_in(&journal) {
+        let facts = &self.record.facts;
+        let is_told = |entry: &JournalEntry| entry.begins(&facts.generation, facts.run);
+        if journal.iter().any(is_told) {
             return;
         }
         // Its logs may have grown since: they were not shorter than at what was last told.
@@ -47,12 +49,6 @@ impl Ledger {
         journal
     }
 
-    fn is_start_in(&self, journal: &[JournalEntry]) -> bool {
-        journal.iter().any(|entry| {
-            entry.run == self.record.facts.run && matches!(entry.event, EventData::Started { .. })
-        })
-    }
-
     /// Whether a supervisor was lost before it had begun with the piece of work of the present run, which
     /// nobody has dropped since.
     pub(crate) fn has_lost_work(&self) -> bool {
@@ -69,6 +65,7 @@ impl Ledger {
 
     /// The run that a supervisor was lost in, before its command was executed, begins now.
     pub(crate) fn begin_lost_run(&mut self) {
+        self.remove_leaf();
         self.set_out();
         let _ = self.write(TaskState::Starting);
     }
@@ -93,10 +90,9 @@ impl Ledger {
         else {
             return false;
         };
-        let started = |entry: &&JournalEntry| {
-            entry.run == run && matches!(entry.event, EventData::Started { .. })
-        };
-        let started_at = journal.iter().find(started).map(|entry| entry.timestamp);
+        let generation = &self.record.facts.generation;
+        let started = journal.iter().find(|entry| entry.begins(generation, run));
+        let started_at = started.map(|entry| entry.timestamp);
         let facts = &mut self.record.facts;
         facts.run = run;
         facts.restart_count = facts.restart_count.saturating_sub(1);

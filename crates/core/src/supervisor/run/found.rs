@@ -5,7 +5,7 @@ use std::io;
 use super::super::Errand;
 use super::read_record;
 use crate::process;
-use crate::store::{TaskDir, failed, first_marked};
+use crate::store::{TaskDir, end_unseen, failed, first_marked};
 use crate::task::{FailReason, TaskRecord, TaskState};
 
 /// Its record, completed by what can be known of it, and whether no end was in it.
@@ -37,8 +37,7 @@ pub(super) fn found(dir: &TaskDir, errand: Errand) -> io::Result<(TaskRecord, bo
     }
     if record.facts.state == TaskState::Queued {
         // Whoever waited in its name would have handed it over: it was killed.
-        let problem = "its supervisor was killed while it waited for its turn".to_owned();
-        record.facts.state = failed(&TaskState::Queued, FailReason::SupervisorLost, problem);
+        record.facts.state = end_unseen(&TaskState::Queued, dir);
         record.facts.cleared = true;
     }
     Ok((record, was_open))
